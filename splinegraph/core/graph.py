@@ -1,0 +1,294 @@
+"""The graph of a network: nodes in topological order, each with one operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from splinegraph.core.layout import BatchLayout
+from splinegraph.core.operator import Operator
+from splinegraph.core.parameters import Context, depends_on_batch, leaves
+from splinegraph.errors import ShapeError
+
+if TYPE_CHECKING:
+    import networkx
+
+__all__ = ["Input", "Node", "SplineGraph"]
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """What an input node holds in place of an operator.
+
+    `value` is set where the graph's input is computed from frozen integers (the embedding of token ids):
+    it gives the input that belongs to the traced example.
+    """
+
+    value: Any = None
+    label: str = "Input"
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator of a graph, and where it came from.
+
+    Parameters
+    ----------
+    name : str
+        Unique in its graph.
+    operator : Operator or Input
+    args : tuple of str
+        Names of the nodes that it reads.
+    shape : tuple of int
+        Shape of its value for a batch of one.
+    layout : BatchLayout or None
+        Where the batch axis is; None if it could not be followed, in which case the graph runs one
+        sample at a time.
+    module : str
+        Module path in the user's model, '' at the top.
+    source : str
+        'file.py:line' in the user's own code, '' if unknown.
+    step : int or None
+        Time step, inside an unrolled recurrent module.
+    target : str
+        The torch call that it was lowered from.
+    """
+
+    name: str
+    operator: Operator | Input
+    args: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    layout: BatchLayout | None = BatchLayout()
+    module: str = ""
+    source: str = ""
+    step: int | None = None
+    target: str = ""
+
+    @property
+    def is_input(self) -> bool:
+        """Whether this is an input of the graph."""
+        return isinstance(self.operator, Input)
+
+    @property
+    def op(self) -> Operator:
+        """The operator; raises on an input node."""
+        if isinstance(self.operator, Input):
+            raise TypeError(f"{self.name} is an input of the graph and has no operator")
+        return self.operator
+
+    @property
+    def where(self) -> str:
+        """Name, module path, time step and source line, for messages."""
+        parts = [f"node {self.name!r}"]
+        if self.module:
+            parts.append(f"module {self.module!r}" + (f" step {self.step}" if self.step is not None else ""))
+        if self.source:
+            parts.append(self.source)
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class SplineGraph:
+    """A network as a graph of operators; a value: every method returns a new graph.
+
+    Inputs and outputs carry the batch on axis 0. Made by `splinegraph.trace`.
+
+    Parameters
+    ----------
+    nodes : tuple of Node
+        In topological order, every one needed by an output.
+    inputs, outputs : tuple of str
+        Names of the input nodes, and of the nodes whose values are the outputs.
+    batched : bool
+        False if the graph holds for one sample at a time; larger batches are then looped over.
+    dtype : torch.dtype
+        Floating type of the traced model.
+    notes : tuple of str
+        What a user should know of the trace (casts seen as the identity, what was frozen).
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    batched: bool = True
+    dtype: torch.dtype = torch.float32
+    name: str = "model"
+    notes: tuple[str, ...] = ()
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    # looking things up
+
+    def __getitem__(self, name: str) -> Node:
+        index = self._cache.get("index")
+        if index is None:
+            index = self._cache["index"] = {node.name: node for node in self.nodes}
+        try:
+            node: Node = index[name]
+            return node
+        except KeyError:
+            raise KeyError(f"no node {name!r} in {self.name}; print(graph) lists them") from None
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def operators(self) -> tuple[Node, ...]:
+        """The nodes that hold an operator, in topological order."""
+        return tuple(node for node in self.nodes if not node.is_input)
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of one sample of each input."""
+        return tuple(self[name].shape[1:] for name in self.inputs)
+
+    @property
+    def output_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shape of one sample of each output."""
+        return tuple(self[name].shape[1:] for name in self.outputs)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every operator is piecewise affine, so that the network is exactly so."""
+        return not self.obstacles
+
+    @property
+    def obstacles(self) -> tuple[Node, ...]:
+        """The nodes because of which the network is not exactly piecewise affine."""
+        return tuple(node for node in self.operators if not node.op.piecewise_affine)
+
+    @property
+    def continuous(self) -> bool:
+        """Whether every operator is continuous."""
+        return all(node.op.continuous for node in self.operators)
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Yield the user's own tensors that the graph reads, each once."""
+        seen = set()
+        for node in self.operators:
+            for leaf in leaves(node.operator):
+                if id(leaf) not in seen:
+                    seen.add(id(leaf))
+                    yield leaf
+
+    # running it
+
+    def __call__(self, *inputs: Tensor, dtype: torch.dtype | None = None) -> Any:
+        """Return the output for a batch (a tuple if there are several outputs)."""
+        from splinegraph.core.walk import evaluate
+
+        outputs = evaluate(self, inputs, dtype=dtype)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def resolved(
+        self, dtype: torch.dtype | None, device: torch.device | None, batch: int
+    ) -> Mapping[str, Operator]:
+        """Return the operators with parameters cast to `dtype` and `device`, cached while those are unchanged."""
+        if "static" not in self._cache:
+            mine = {n.name: tuple(leaves(n.operator)) for n in self.operators}
+            batchy = any(depends_on_batch(n.operator) for n in self.operators)
+            self._cache["static"] = (tuple(t for ts in mine.values() for t in ts), batchy)
+        tensors, batchy = self._cache["static"]
+        key = (dtype, device, batch if batchy else None)
+        version = tuple([t._version for t in tensors] + [t.data_ptr() for t in tensors])
+        hit = self._cache.get(key)
+        if hit is not None and hit[0] == version:
+            known: Mapping[str, Operator] = hit[1]
+            return known
+        context = Context(dtype, device, batch)
+        operators = {n.name: context.resolve(n.op) for n in self.operators}
+        # Casts of parameters that are being trained belong to one backward pass only.
+        if not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
+            self._cache[key] = (version, operators)
+        return operators
+
+    def check_inputs(self, inputs: tuple[Any, ...]) -> int:
+        """Return the batch size of `inputs`, or raise `ShapeError` saying what does not fit."""
+        if len(inputs) != len(self.inputs):
+            raise ShapeError(
+                f"{self.name} takes {len(self.inputs)} input(s), got {len(inputs)}",
+                remedy="give one tensor per input, in this order: " + ", ".join(self.inputs),
+            )
+        sizes = set()
+        for name, shape, x in zip(self.inputs, self.input_shapes, inputs, strict=True):
+            wanted = f"({', '.join(['B', *map(str, shape)])})"
+            if not isinstance(x, Tensor):
+                raise ShapeError(f"input {name!r} is a {type(x).__name__}", remedy="give a torch.Tensor")
+            if tuple(x.shape[1:]) != shape or x.dim() == 0:
+                hint = "add a batch axis" if tuple(x.shape) == shape else f"give shape {wanted}"
+                raise ShapeError(f"input {name!r} has shape {tuple(x.shape)}, expected {wanted}", remedy=hint)
+            if not x.is_floating_point():
+                raise ShapeError(f"input {name!r} has dtype {x.dtype}", remedy="give floating point: x.float()")
+            sizes.add(len(x))
+        if len(sizes) > 1:
+            raise ShapeError(f"the inputs have different batch sizes {sorted(sizes)}")
+        batch = sizes.pop()
+        if batch == 0:
+            raise ShapeError("the batch is empty", remedy="give at least one sample")
+        return int(batch)
+
+    # values made of it; the algebra lives in `core.algebra`
+
+    def output(self, *index: int) -> SplineGraph:
+        """Return the graph of one output or of one entry of it.
+
+        With several outputs the first index chooses among them; any further index is one into the
+        output itself, as ``y[:, i, j]`` would be.
+        """
+        from splinegraph.core.algebra import output
+
+        return output(self, index)
+
+    def between(self, start: str, end: str) -> SplineGraph:
+        """Return the part from the value of `start` to that of `end` (node names or module paths)."""
+        from splinegraph.core.algebra import between
+
+        return between(self, start, end)
+
+    def compose(self, inner: SplineGraph) -> SplineGraph:
+        """Return the graph of x -> self(inner(x))."""
+        from splinegraph.core.algebra import compose
+
+        return compose(self, inner)
+
+    def _combine(self, other: object, sign: float) -> SplineGraph:
+        from splinegraph.core.algebra import combine
+
+        return combine(self, other, (1.0, sign)) if isinstance(other, SplineGraph) else NotImplemented
+
+    def __add__(self, other: object) -> SplineGraph:
+        return self._combine(other, 1.0)
+
+    def __sub__(self, other: object) -> SplineGraph:
+        return self._combine(other, -1.0)
+
+    def module(self) -> torch.fx.GraphModule:
+        """Return a runnable torch.fx GraphModule that shares the user's parameters."""
+        from splinegraph.core.module import to_module
+
+        return to_module(self)
+
+    def to_networkx(self) -> networkx.DiGraph[str]:
+        """Return the operator graph: one vertex per node, an edge per argument; scalar attributes only."""
+        from splinegraph.core.describe import to_networkx
+
+        return to_networkx(self)
+
+    def __repr__(self) -> str:
+        exact = "exactly piecewise affine" if self.exact else f"{len(self.obstacles)} nodes not piecewise affine"
+        return f"<SplineGraph {self.name}: {len(self.operators)} operators, {exact}>"
+
+    def __str__(self) -> str:
+        from splinegraph.core.describe import describe
+
+        return describe(self)
+
+    def rename(self, name: str) -> SplineGraph:
+        """Return the same graph under another name."""
+        return replace(self, name=name, _cache={})

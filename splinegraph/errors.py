@@ -1,0 +1,107 @@
+"""Every error that splinegraph raises on purpose.
+
+::
+
+    SplineGraphError
+    ├── TraceError                  a model could not be turned into a graph
+    │   ├── TrainingModeError       it is in training mode
+    │   ├── EquivalenceError        the graph and the model disagree
+    │   └── BatchError              it mixes the samples of a batch
+    ├── UnsupportedOperatorError    a node cannot answer what an analysis asks of it
+    ├── ParameterError              NaN or infinite weights
+    ├── ShapeError                  a tensor has the wrong shape, dtype or batch size
+    ├── DomainError                 an empty, reversed or NaN domain
+    ├── TargetError                 a file or attribute that holds no model
+    ├── DataError                   a data file that cannot be read or does not fit
+    └── MissingDependencyError      an optional package is not installed
+
+A message is one line: what failed, where, why, and what to do about it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BatchError",
+    "DataError",
+    "DomainError",
+    "EquivalenceError",
+    "MissingDependencyError",
+    "ParameterError",
+    "ShapeError",
+    "SplineGraphError",
+    "TargetError",
+    "TraceError",
+    "TrainingModeError",
+    "UnsupportedOperatorError",
+]
+
+
+class SplineGraphError(Exception):
+    """Base of all errors of this package.
+
+    Parameters
+    ----------
+    what : str
+        What failed.
+    where : str, optional
+        Node, module path and source line.
+    why : str, optional
+        The cause.
+    remedy : str, optional
+        What to do about it.
+    """
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", remedy: str = "") -> None:
+        self.what, self.where, self.why, self.remedy = what, where, why, remedy
+        message = what
+        if where:
+            message += f" at {where}"
+        if why:
+            message += f": {why}"
+        if remedy:
+            message += f"; {remedy}"
+        super().__init__(" ".join(message.split()))
+
+
+class TraceError(SplineGraphError):
+    """A model could not be turned into a graph."""
+
+
+class TrainingModeError(TraceError):
+    """A model is in training mode, where dropout and batch statistics make it no fixed function."""
+
+
+class EquivalenceError(TraceError):
+    """The traced graph and the model give different outputs."""
+
+
+class BatchError(TraceError):
+    """A model mixes the samples of a batch, so it is no function of one sample."""
+
+
+class UnsupportedOperatorError(SplineGraphError):
+    """A node cannot answer what an analysis asks of it."""
+
+
+class ParameterError(SplineGraphError):
+    """A model holds NaN or infinite weights."""
+
+
+class ShapeError(SplineGraphError, ValueError):
+    """A tensor has the wrong shape, dtype or batch size."""
+
+
+class DomainError(SplineGraphError, ValueError):
+    """A domain is empty, reversed or holds NaN."""
+
+
+class TargetError(SplineGraphError):
+    """A file or attribute holds no model."""
+
+
+class DataError(SplineGraphError):
+    """A data file cannot be read or does not fit the model."""
+
+
+class MissingDependencyError(SplineGraphError, ImportError):
+    """An optional package is not installed."""
