@@ -44,6 +44,12 @@ class BatchLayout:
             return value.movedim(self.axis + 1, 0)
         return value.movedim(self.axis, 0) if self.axis else value
 
+    def samples_back(self, value: Tensor) -> Tensor:
+        """Undo `samples_first`."""
+        if self.factor != 1:
+            return value.movedim(0, self.axis + 1).flatten(self.axis, self.axis + 2)
+        return value.movedim(0, self.axis) if self.axis else value
+
     def after_view(self, before: Sequence[int], after: Sequence[int], axis: int) -> BatchLayout | None:
         """Return the layout after a reshape, or None if it cuts through the batch.
 

@@ -58,14 +58,35 @@ class Call(Protocol):
     shapes: tuple[tuple[int, ...], ...]
     """Shapes of all results at batch size 1."""
 
-    batch_axis: int
-    """Axis of the result that holds the batch, or -1."""
+    dtype: torch.dtype
+    """Dtype of the (first) result."""
 
     def emit(self, operator: Operator, *args: Value, shape: Sequence[int] | None = None) -> Value:
         """Add a node; `shape` (at batch size 1) defaults to that of the call's result."""
 
     def opaque(self) -> Any:
         """Return the call as an opaque node, where a lowering finds nothing better to say."""
+
+    def reshape(self, x: Value, shape: Sequence[int] | None = None, batch_axis: int | None = None) -> Value:
+        """Add a node that reshapes `x` (default: to the shape of the call's result).
+
+        `batch_axis` says where the batch ends up, if axes of size one leave that open.
+        """
+
+    def note(self, text: str) -> None:
+        """Tell the user something about the trace, once."""
+
+    def fixed(self, value: Any) -> torch.Tensor | None:
+        """Return the value of a constant that depends neither on an input nor on the batch size."""
+
+    def shape_of(self, value: Any) -> tuple[int, ...]:
+        """Return the shape at batch size 1 of a live value, a tensor, an expression or a number."""
+
+    def rank(self, value: Any) -> int:
+        """Return the number of axes."""
+
+    def broadcast(self, shape: Sequence[int], value: Any) -> tuple[int, ...]:
+        """Return the shape of an elementwise operation of `shape` with `value`."""
 
     def operator_of(self, value: Value) -> Operator | None:
         """Return the operator that computes `value`, or None if it is an input."""

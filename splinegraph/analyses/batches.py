@@ -1,0 +1,38 @@
+"""Cutting a batch into parts that fit in memory, or into single samples where a graph asks for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from splinegraph.core.graph import SplineGraph
+
+__all__ = ["chunks", "promote", "widest"]
+
+ENTRIES = 2**27
+"""Largest number of entries of one operator's value in one pass (1 GiB in float64)."""
+
+
+def promote(inputs: tuple[Tensor, ...], dtype: torch.dtype | None) -> tuple[Tensor, ...]:
+    """Return the floating point inputs in `dtype`; None keeps theirs. Others are left for the checks."""
+    if dtype is None:
+        return inputs
+    return tuple(x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)
+
+
+def widest(graph: SplineGraph) -> int:
+    """Return the largest number of entries that a node holds per sample."""
+    return max((math.prod(node.shape) for node in graph.nodes), default=1)
+
+
+def chunks(
+    graph: SplineGraph, inputs: tuple[Tensor, ...], batch_size: int | None = None
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the batch in parts, after checking it; one sample at a time for an unbatched graph."""
+    batch = graph.check_inputs(inputs)
+    step = 1 if not graph.batched else batch_size or max(1, ENTRIES // widest(graph))
+    for start in range(0, batch, step):
+        yield tuple(x[start : start + step] for x in inputs)

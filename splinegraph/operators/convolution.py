@@ -1,0 +1,211 @@
+"""Convolutions in one to three dimensions, forward and transposed (paper Eq 4-8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from splinegraph.core.affine import AffineOperator
+from splinegraph.core.operator import Shapes
+from splinegraph.operators.linear import Parts, spread
+from splinegraph.operators.registry import Call, Value, lowers
+
+__all__ = ["Conv", "ConvTranspose"]
+
+_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+
+def fold(v: Tensor, ndim: int) -> tuple[Tensor, tuple[int, ...]]:
+    """Fold leading axes into the batch axis in front of the last ndim - 1; return also their sizes."""
+    leading = v.shape[: v.dim() - ndim + 1]
+    return v.reshape(-1, *v.shape[v.dim() - ndim + 1 :]), tuple(leading)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(AffineOperator):
+    """Cross-correlation with zero padding, of d = weight.dim() - 2 spatial axes; batch on axis 0.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (out, in / groups, *kernel)
+    bias : Tensor of shape (out,), optional
+    stride, padding, dilation : tuple of d ints
+    groups : int
+    """
+
+    weight: Tensor
+    bias: Tensor | None = None
+    stride: tuple[int, ...] = (1,)
+    padding: tuple[int, ...] = (0,)
+    dilation: tuple[int, ...] = (1,)
+    groups: int = 1
+
+    @property
+    def label(self) -> str:
+        """Dimension and the settings that differ from the default."""
+        shape = tuple(self.weight.shape) if isinstance(self.weight, Tensor) else ()
+        return _label("Conv", shape, self.stride, self.padding, self.dilation, self.groups)
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        d = self.weight.dim() - 2
+        return _CONV[d](xs[0], self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def linear(self, *vs: Tensor) -> Tensor:
+        flat, leading = fold(vs[0], self.weight.dim())
+        out = replace(self, bias=None).forward(flat)
+        return out.reshape(*leading, *out.shape[1:])
+
+    def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
+        d = self.weight.dim() - 2
+        flat, leading = fold(u, d + 2)
+        # rows of the input that no window reaches (stride) come back as output padding
+        missing = [
+            n - ((m - 1) * s - 2 * p + a * (k - 1) + 1)
+            for n, m, s, p, a, k in zip(
+                shapes[0][2:], u.shape[-d:], self.stride, self.padding, self.dilation, self.weight.shape[2:],
+                strict=True,
+            )
+        ]  # fmt: skip
+        # conv_transpose takes an output padding below stride or dilation only; the rest is zeros
+        given = [min(m, max(s, a) - 1) for m, s, a in zip(missing, self.stride, self.dilation, strict=True)]
+        out = _TRANSPOSED[d](flat, self.weight, None, self.stride, self.padding, given, self.groups, self.dilation)
+        rest = [m - g for m, g in zip(missing, given, strict=True)]
+        if any(rest):
+            out = F.pad(out, [side for r in reversed(rest) for side in (0, r)])
+        return (out.reshape(*leading, *out.shape[1:]),)
+
+    def split(self) -> Parts:
+        return (
+            replace(self, weight=self.weight.clamp(min=0), bias=None),
+            replace(self, weight=(-self.weight).clamp(min=0), bias=None),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ConvTranspose(AffineOperator):
+    """Transposed convolution, the adjoint of `Conv` plus a bias; batch on axis 0.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (in, out / groups, *kernel)
+    bias : Tensor of shape (out,), optional
+    stride, padding, output_padding, dilation : tuple of d ints
+    groups : int
+    """
+
+    weight: Tensor
+    bias: Tensor | None = None
+    stride: tuple[int, ...] = (1,)
+    padding: tuple[int, ...] = (0,)
+    output_padding: tuple[int, ...] = (0,)
+    groups: int = 1
+    dilation: tuple[int, ...] = (1,)
+
+    @property
+    def label(self) -> str:
+        """Dimension and the settings that differ from the default."""
+        shape = tuple(self.weight.shape) if isinstance(self.weight, Tensor) else ()
+        shape = (shape[1] * self.groups, shape[0], *shape[2:]) if shape else shape
+        return _label("ConvTranspose", shape, self.stride, self.padding, self.dilation, self.groups)
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        d = self.weight.dim() - 2
+        return _TRANSPOSED[d](
+            xs[0], self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups,
+            self.dilation,
+        )  # fmt: skip
+
+    def linear(self, *vs: Tensor) -> Tensor:
+        flat, leading = fold(vs[0], self.weight.dim())
+        out = replace(self, bias=None).forward(flat)
+        return out.reshape(*leading, *out.shape[1:])
+
+    def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
+        d = self.weight.dim() - 2
+        flat, leading = fold(u, d + 2)
+        out = _CONV[d](flat, self.weight, None, self.stride, self.padding, self.dilation, self.groups)
+        # windows that start in the output padding belong to no input
+        out = out[(..., *(slice(n) for n in shapes[0][2:]))]
+        return (out.reshape(*leading, *out.shape[1:]),)
+
+    def split(self) -> Parts:
+        return (
+            replace(self, weight=self.weight.clamp(min=0), bias=None),
+            replace(self, weight=(-self.weight).clamp(min=0), bias=None),
+        )
+
+
+def _label(
+    name: str, shape: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...],
+    dilation: tuple[int, ...], groups: int,
+) -> str:  # fmt: skip
+    if not shape:
+        return name
+    parts = [f"{shape[1] * groups if name == 'Conv' else shape[1]}→{shape[0]}", "×".join(map(str, shape[2:]))]
+    for letter, sizes, usual in (("s", stride, 1), ("p", padding, 0), ("d", dilation, 1)):
+        if any(n != usual for n in sizes):
+            parts.append(letter + "×".join(map(str, sizes if len(set(sizes)) > 1 else sizes[:1])))
+    if groups != 1:
+        parts.append(f"g{groups}")
+    return f"{name}{len(shape) - 2}d({', '.join(parts)})"
+
+
+@lowers("aten.conv1d.default", "aten.conv2d.default", "aten.conv3d.default")
+def _conv(
+    call: Call, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
+    groups: int = 1,
+) -> Any:  # fmt: skip
+    d = int(call.target[len("aten.conv")])
+    if not isinstance(x, Value) or isinstance(weight, Value) or isinstance(bias, Value) or x.ndim != d + 2:
+        return call.opaque()
+    return call.emit(Conv(weight, bias, spread(stride, d), spread(padding, d), spread(dilation, d), groups), x)
+
+
+@lowers("aten.conv1d.padding", "aten.conv2d.padding", "aten.conv3d.padding")
+def _conv_named_padding(
+    call: Call, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: str = "valid",
+    dilation: Any = 1, groups: int = 1,
+) -> Any:  # fmt: skip
+    from splinegraph.operators.padding import Pad
+
+    if padding == "valid":
+        return _conv(call, x, weight, bias, stride, 0, dilation, groups)
+    d = int(call.target[len("aten.conv")])
+    kernel = call.shape_of(weight)[2:]
+    total = [a * (k - 1) for a, k in zip(spread(dilation, d), kernel, strict=True)]
+    if isinstance(x, Value) and any(t % 2 for t in total):  # torch puts the odd one on the right
+        sides = tuple(side for t in reversed(total) for side in (t // 2, t - t // 2))
+        shape = (*x.shape[:2], *(n + t for n, t in zip(x.shape[2:], total, strict=True)))
+        return _conv(call, call.emit(Pad(sides), x, shape=shape), weight, bias, stride, 0, dilation, groups)
+    return _conv(call, x, weight, bias, stride, [t // 2 for t in total], dilation, groups)
+
+
+@lowers("aten.conv_transpose1d.default", "aten.conv_transpose2d.input", "aten.conv_transpose3d.input")
+def _conv_transpose(
+    call: Call, x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Any:  # fmt: skip
+    d = int(call.target[len("aten.conv_transpose")])
+    if not isinstance(x, Value) or isinstance(weight, Value) or isinstance(bias, Value) or x.ndim != d + 2:
+        return call.opaque()
+    settings = (spread(stride, d), spread(padding, d), spread(output_padding, d), groups, spread(dilation, d))
+    return call.emit(ConvTranspose(weight, bias, *settings), x)
+
+
+@lowers("aten.convolution.default")
+def _convolution(
+    call: Call, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool,
+    output_padding: Any, groups: int,
+) -> Any:  # fmt: skip
+    if not isinstance(x, Value) or isinstance(weight, Value) or isinstance(bias, Value):
+        return call.opaque()
+    d = x.ndim - 2
+    s, p, a, o = (spread(n, d) for n in (stride, padding, dilation, output_padding))
+    operator = ConvTranspose(weight, bias, s, p, o, groups, a) if transposed else Conv(weight, bias, s, p, a, groups)
+    return call.emit(operator, x)
+
+

@@ -1,0 +1,337 @@
+"""Lowering of torch's many shape calls to the few operators of `shape` and `padding`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from splinegraph.core.algebra import Select
+from splinegraph.operators.arithmetic import add
+from splinegraph.operators.registry import Call, Value, constant, lowers, negative
+from splinegraph.operators.shape import (
+    Concat,
+    Expand,
+    Flip,
+    IndexSelect,
+    MaskedFill,
+    Permute,
+    Place,
+    Repeat,
+    Roll,
+    Slice,
+    align,
+    unsqueeze_to,
+)
+
+__all__ = ["blend"]
+
+
+@lowers(
+    "aten.view.default", "aten.reshape.default", "aten._unsafe_view.default", "aten.flatten.using_ints",
+    "aten.unflatten.int", "aten.squeeze.dim", "aten.squeeze.dims", "aten.squeeze.default", "aten.unsqueeze.default",
+    "aten.view_as.default", "aten.reshape_as.default", "aten.ravel.default", "aten._reshape_copy.default",
+)  # fmt: skip
+def _reshape(call: Call, x: Value, *_: Any, **__: Any) -> Value:
+    return x if x.shape == call.shape else call.reshape(x)
+
+
+@lowers(
+    "aten.contiguous.default", "aten.clone.default", "aten.alias.default", "aten.detach.default",
+    "aten.lift_fresh.default", "aten.lift_fresh_copy.default", "aten.detach_.default", "aten.positive.default",
+    "aten.resolve_conj.default", "aten.resolve_neg.default", "aten._assert_tensor_metadata.default",
+)  # fmt: skip
+def _identity(call: Call, x: Value, *_: Any, **__: Any) -> Value:
+    return x
+
+
+@lowers("aten.dropout.default", "aten.feature_dropout.default", "aten.alpha_dropout.default")
+def _dropout(call: Call, x: Value, p: float, train: bool) -> Any:
+    return call.opaque() if train and p > 0 else x
+
+
+@lowers("aten.native_dropout.default")
+def _native_dropout(call: Call, x: Value, p: float, train: bool | None) -> Any:
+    return call.opaque() if train and p > 0 else (x,)
+
+
+@lowers("aten.to.dtype", "aten._to_copy.default", "aten.to.dtype_layout", "aten.type_as.default", "aten.to.device")
+def _cast(call: Call, x: Value, *_: Any, **__: Any) -> Any:
+    if x.dtype.is_floating_point and call.dtype.is_floating_point:
+        if x.dtype != call.dtype:
+            call.note(f"a cast from {x.dtype} to {call.dtype} is seen as the identity")
+        return x
+    if call.dtype.is_floating_point:
+        from splinegraph.operators.discontinuous import ToFloat
+
+        return call.emit(ToFloat(), x)
+    return x if x.dtype == call.dtype else call.opaque()
+
+
+def _permute(call: Call, x: Value, dims: Sequence[int]) -> Value:
+    dims = tuple(negative(d, x.ndim) for d in dims)
+    if dims == tuple(range(-x.ndim, 0)):
+        return x
+    return call.emit(Permute(dims), x, shape=tuple(x.shape[d] for d in dims))
+
+
+@lowers("aten.permute.default")
+def _permute_call(call: Call, x: Value, dims: Sequence[int]) -> Value:
+    return _permute(call, x, dims)
+
+
+@lowers("aten.transpose.int", "aten.swapaxes.default", "aten.swapdims.default")
+def _transpose(call: Call, x: Value, dim0: int, dim1: int) -> Value:
+    dims = list(range(x.ndim))
+    dims[dim0], dims[dim1] = dims[dim1], dims[dim0]
+    return _permute(call, x, dims)
+
+
+@lowers("aten.t.default", "aten.numpy_T.default")
+def _reverse_axes(call: Call, x: Value) -> Value:
+    return _permute(call, x, range(x.ndim)[::-1])
+
+
+@lowers("aten.mT.default", "aten.adjoint.default")
+def _matrix_transpose(call: Call, x: Value) -> Value:
+    return _transpose(call, x, -2, -1)
+
+
+@lowers("aten.movedim.int", "aten.movedim.intlist", "aten.moveaxis.int")
+def _movedim(call: Call, x: Value, source: int | Sequence[int], destination: int | Sequence[int]) -> Value:
+    source = [source] if isinstance(source, int) else list(source)
+    destination = [destination] if isinstance(destination, int) else list(destination)
+    placed = {d % x.ndim: s % x.ndim for s, d in zip(source, destination, strict=True)}
+    rest = iter(d for d in range(x.ndim) if d not in placed.values())
+    return _permute(call, x, [placed[i] if i in placed else next(rest) for i in range(x.ndim)])
+
+
+@lowers("aten.expand.default", "aten.expand_as.default", "aten.broadcast_to.default")
+def _expand(call: Call, x: Value, *_: Any, **__: Any) -> Value:
+    x = unsqueeze_to(call, x, len(call.shape))
+    if x.shape == call.shape:
+        return x
+    sizes = tuple(-1 if n == m else m for n, m in zip(x.shape, call.shape, strict=True))
+    return call.emit(Expand(sizes), x)
+
+
+@lowers("aten.slice.Tensor")
+def _slice(call: Call, x: Value, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
+    if x.shape == call.shape and step == 1:
+        return x
+    if not (isinstance(start, int | None) and isinstance(end, int | None)):
+        return call.opaque()  # cuts the batch
+    first, last = start or 0, end if end is not None else 2**63 - 1
+    return call.emit(Slice(negative(dim, x.ndim), first, last, step), x)
+
+
+@lowers("aten.narrow.default")
+def _narrow(call: Call, x: Value, dim: int, start: int, length: int) -> Value:
+    return call.emit(Slice(negative(dim, x.ndim), start, start + length), x)
+
+
+@lowers("aten.select.int")
+def _select(call: Call, x: Value, dim: int, index: int) -> Value:
+    return call.emit(Select(negative(dim, x.ndim), index), x)
+
+
+@lowers("aten.unbind.int")
+def _unbind(call: Call, x: Value, dim: int = 0) -> tuple[Value, ...]:
+    dim = negative(dim, x.ndim)
+    return tuple(call.emit(Select(dim, i), x, shape=shape) for i, shape in enumerate(call.shapes))
+
+
+@lowers(
+    "aten.split.Tensor", "aten.split_with_sizes.default", "aten.chunk.default", "aten.tensor_split.sections",
+    "aten.split.sizes", "aten.tensor_split.indices", "aten.unsafe_split.Tensor", "aten.unsafe_chunk.default",
+)  # fmt: skip
+def _split(call: Call, x: Value, sizes: Any, dim: int = 0) -> tuple[Value, ...]:
+    dim, start, parts = negative(dim, x.ndim), 0, []
+    for shape in call.shapes:
+        parts.append(call.emit(Slice(dim, start, start + shape[dim]), x, shape=shape))
+        start += shape[dim]
+    return tuple(parts)
+
+
+@lowers("aten.cat.default", "aten.concat.default")
+def _cat(call: Call, tensors: Sequence[Any], dim: int = 0) -> Value:
+    # torch lets empty 1-D tensors be part of any concatenation
+    parts = [t for t in tensors if isinstance(t, Value) or 0 not in call.shape_of(t)]
+    fixed = tuple(None if isinstance(t, Value) else t for t in parts)
+    live = [t for t in parts if isinstance(t, Value)]
+    if len(parts) == 1:
+        return live[0]
+    known = () if all(f is None for f in fixed) else fixed
+    return call.emit(Concat(negative(dim, len(call.shape)), known), *live)
+
+
+@lowers("aten.stack.default")
+def _stack(call: Call, tensors: Sequence[Any], dim: int = 0) -> Value:
+    at = dim % len(call.shape)
+    shape = tuple(1 if i == at else n for i, n in enumerate(call.shape))
+    parts: list[Any] = []
+    for t in tensors:
+        if isinstance(t, Value):
+            axis = None if t.layout is None else t.layout.axis + (t.layout.axis >= at)
+            parts.append(call.reshape(t, shape=shape, batch_axis=axis))
+        else:
+            parts.append(constant(torch.unsqueeze, t, at))
+    return _cat(call, parts, at)
+
+
+@lowers("aten.flip.default")
+def _flip(call: Call, x: Value, dims: Sequence[int]) -> Value:
+    return call.emit(Flip(tuple(negative(d, x.ndim) for d in dims)), x)
+
+
+@lowers("aten.roll.default")
+def _roll(call: Call, x: Value, shifts: Any, dims: Any = ()) -> Any:
+    shifts = [shifts] if isinstance(shifts, int) else list(shifts)
+    dims = [dims] if isinstance(dims, int) else list(dims)
+    if not dims:
+        return call.opaque()
+    return call.emit(Roll(tuple(shifts), tuple(negative(d, x.ndim) for d in dims)), x)
+
+
+@lowers("aten.repeat.default", "aten.tile.default")
+def _repeat(call: Call, x: Value, times: Sequence[Any]) -> Any:
+    if not all(isinstance(t, int) for t in times):
+        return call.opaque()
+    x = unsqueeze_to(call, x, len(times))
+    return call.emit(Repeat((1,) * (x.ndim - len(times)) + tuple(times)), x)
+
+
+def _pick(call: Call, x: Value, dim: int, index: Tensor, shape: Sequence[int] | None = None) -> Value:
+    return call.emit(IndexSelect(negative(dim, x.ndim), index), x, shape=shape)
+
+
+@lowers("aten.repeat_interleave.self_int")
+def _repeat_interleave(call: Call, x: Value, repeats: Any, dim: int | None = None, **_: Any) -> Any:
+    if dim is None or not isinstance(repeats, int) or (x.layout and dim % x.ndim == x.layout.axis):
+        return call.opaque()
+    return _pick(call, x, dim, torch.arange(x.shape[dim]).repeat_interleave(repeats))
+
+
+@lowers("aten.index_select.default")
+def _index_select(call: Call, x: Value, dim: int, index: Any) -> Any:
+    fixed = call.fixed(index)
+    return call.opaque() if fixed is None else _pick(call, x, dim, fixed)
+
+
+@lowers("aten.index.Tensor")
+def _index(call: Call, x: Any, indices: Sequence[Any]) -> Any:
+    """Lower x[..., i, j, ...] with constant, adjacent index tensors to one pick from the flattened axes."""
+    axes = [i for i, index in enumerate(indices) if index is not None]
+    fixed = [call.fixed(indices[i]) for i in axes]
+    known = [f for f in fixed if f is not None and f.dtype != torch.bool]
+    adjacent = axes == list(range(axes[0], axes[0] + len(axes)))
+    cuts_batch = isinstance(x, Value) and x.layout is not None and x.layout.axis in axes
+    if not isinstance(x, Value) or not adjacent or len(known) != len(axes) or cuts_batch:
+        return call.opaque()
+    sizes = [x.shape[i] for i in axes]
+    flat = torch.zeros((), dtype=torch.int64)
+    for index, size in zip(torch.broadcast_tensors(*known), sizes, strict=True):
+        flat = flat * size + index % size
+    head, tail = x.shape[: axes[0]], x.shape[axes[-1] + 1 :]
+    merged = call.reshape(x, shape=(*head, math.prod(sizes), *tail))
+    picked = _pick(call, merged, -1 - len(tail), flat.reshape(-1), (*head, flat.numel(), *tail))
+    return call.reshape(picked)
+
+
+@lowers("aten.unfold.default")
+def _unfold(call: Call, x: Value, dim: int, size: int, step: int) -> Value:
+    dim %= x.ndim
+    windows = torch.arange(x.shape[dim]).unfold(0, size, step)
+    head, tail = x.shape[:dim], x.shape[dim + 1 :]
+    picked = _pick(call, x, dim, windows.reshape(-1), (*head, windows.numel(), *tail))
+    apart = call.reshape(picked, shape=(*head, *windows.shape, *tail))
+    order = [*range(dim + 1), *range(dim + 2, x.ndim + 1), dim + 1]
+    return _permute(call, apart, order)
+
+
+@lowers("aten.pixel_shuffle.default")
+def _pixel_shuffle(call: Call, x: Value, factor: int) -> Value:
+    *head, c, h, w = x.shape
+    n, c = len(head), c // factor**2
+    apart = call.reshape(x, shape=(*head, c, factor, factor, h, w))
+    order = [*range(n), n, n + 3, n + 1, n + 4, n + 2]
+    return call.reshape(_permute(call, apart, order))
+
+
+@lowers("aten.pixel_unshuffle.default")
+def _pixel_unshuffle(call: Call, x: Value, factor: int) -> Value:
+    *head, c, h, w = x.shape
+    n = len(head)
+    apart = call.reshape(x, shape=(*head, c, h // factor, factor, w // factor, factor))
+    order = [*range(n), n, n + 2, n + 4, n + 1, n + 3]
+    return call.reshape(_permute(call, apart, order))
+
+
+# masks
+
+
+def blend(call: Call, condition: Any, a: Any, b: Any) -> Any:
+    """Return where(condition, a, b) for a constant condition."""
+    opposite = constant(torch.logical_not, condition)
+    if isinstance(a, Value) and isinstance(b, Value):
+        a, b = align(call, a, b)
+        return add(call, _fill(call, a, opposite, 0.0), _fill(call, b, condition, 0.0))
+    return _fill(call, a, opposite, b) if isinstance(a, Value) else _fill(call, b, condition, a)
+
+
+def _fill(call: Call, x: Value, mask: Any, value: Any) -> Value:
+    plain = isinstance(value, float | int)
+    x = unsqueeze_to(call, x, max(call.rank(mask), 0 if plain else call.rank(value)))
+    shape = call.broadcast(x.shape, mask)
+    shape = shape if plain else call.broadcast(shape, value)
+    return call.emit(MaskedFill(mask, float(value) if plain else value), x, shape=shape)
+
+
+@lowers("aten.masked_fill.Scalar", "aten.masked_fill.Tensor")
+def _masked_fill(call: Call, x: Any, mask: Any, value: Any) -> Any:
+    if isinstance(mask, Value) or isinstance(value, Value):
+        return call.opaque()
+    return _fill(call, x, mask, value)
+
+
+@lowers("aten.tril.default", "aten.triu.default")
+def _triangle(call: Call, x: Value, diagonal: int = 0) -> Value:
+    keep = torch.ones(x.shape[-2:], dtype=torch.bool)
+    keep = keep.tril(diagonal) if "tril" in call.target else keep.triu(diagonal)
+    return _fill(call, x, ~keep, 0.0)
+
+
+# assignments to a part, as functionalization writes them
+
+
+def _replace_part(call: Call, x: Any, part: Value, dim: int, at: slice, size: int) -> Any:
+    inside = torch.zeros(size, dtype=torch.bool)
+    inside[at] = True
+    mask = inside.reshape(-1, *(1,) * (-dim - 1))
+    start, end, step = at.indices(size)
+    placed = call.emit(Place(dim, size, start, end, step), part, shape=call.shape)
+    rest = _fill(call, x, mask, 0.0) if isinstance(x, Value) else constant(torch.where, mask, 0.0, x)
+    return add(call, placed, rest)
+
+
+@lowers("aten.slice_scatter.default")
+def _slice_scatter(
+    call: Call, x: Any, part: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
+) -> Any:
+    cuts = not (isinstance(start, int | None) and isinstance(end, int | None))
+    if cuts or not isinstance(part, Value):
+        return part if call.shape_of(part) == call.shape else call.opaque()
+    return _replace_part(call, x, part, negative(dim, len(call.shape)), slice(start, end, step), call.shape[dim])
+
+
+@lowers("aten.select_scatter.default")
+def _select_scatter(call: Call, x: Any, part: Any, dim: int, index: int) -> Any:
+    if not isinstance(part, Value):
+        return call.opaque()
+    dim = negative(dim, len(call.shape))
+    shape = tuple(1 if i == len(call.shape) + dim else n for i, n in enumerate(call.shape))
+    index %= call.shape[dim]
+    return _replace_part(call, x, call.reshape(part, shape=shape), dim, slice(index, index + 1), call.shape[dim])

@@ -1,0 +1,98 @@
+"""The example inputs of a trace: where they carry the batch, and variants of them to check with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from splinegraph.errors import ShapeError
+
+__all__ = ["Example"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """Arguments of one call of a model.
+
+    Parameters
+    ----------
+    args, kwargs
+        As given by the user.
+    axes : nested like (args, kwargs)
+        For every leaf the axis of the batch, -1 for a leaf without one.
+    batch : int
+        The batch size given.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    axes: Any
+    batch: int
+
+    @classmethod
+    def of(cls, args: Any, kwargs: Mapping[str, Any] | None, batch_dim: int) -> Example:
+        """Read the user's arguments; the first tensor tells the batch size."""
+        args = (args,) if isinstance(args, Tensor) else tuple(args)
+        named = dict(kwargs or {})
+        tensors = [leaf for leaf in pytree.tree_leaves((args, named)) if isinstance(leaf, Tensor)]
+        if not tensors:
+            raise ShapeError("there is no example input", remedy="give a tensor, or a tuple of the model's arguments")
+        first = tensors[0]
+        if first.dim() <= batch_dim:
+            raise ShapeError(
+                f"the example input has shape {tuple(first.shape)} and no axis {batch_dim} for the batch",
+                remedy="add a batch axis, such as x[None]",
+            )
+        batch = first.shape[batch_dim]
+        if batch == 0:
+            raise ShapeError("the batch is empty", remedy="give at least one sample")
+        bad = next((t for t in tensors if t.is_floating_point() and not bool(t.isfinite().all())), None)
+        if bad is not None:
+            raise ShapeError("the example input holds NaN or infinite values", remedy="give finite numbers")
+
+        def axis(leaf: Any) -> int:
+            carries = isinstance(leaf, Tensor) and leaf.dim() > batch_dim and leaf.shape[batch_dim] == batch
+            return batch_dim if carries else -1
+
+        return cls(args, named, pytree.tree_map(axis, (args, named)), batch)
+
+    def _map(self, change: Callable[[Tensor, int], Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        leaves, spec = pytree.tree_flatten((self.args, self.kwargs))
+        axes = pytree.tree_leaves(self.axes)
+        new = [change(x, a) if isinstance(x, Tensor) and a >= 0 else x for x, a in zip(leaves, axes, strict=True)]
+        result: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_unflatten(new, spec)
+        return result
+
+    def at(self, count: int, *, noise: int | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments for `count` samples: the first one given, repeated.
+
+        With a seed `noise`, floating point samples after the first are moved at random: half of them
+        around the first, half of them anywhere.
+        """
+        generator = None if noise is None else torch.Generator().manual_seed(noise)
+
+        def change(x: Tensor, axis: int) -> Tensor:
+            rows = x.narrow(axis, 0, 1).expand(*(count if i == axis else n for i, n in enumerate(x.shape))).clone()
+            if generator is None or not x.is_floating_point():
+                return rows
+            random = torch.randn(rows.shape, generator=generator, dtype=torch.float64).to(rows)
+            index = torch.arange(count, device=x.device).reshape(-1, *(1,) * (x.dim() - axis - 1))
+            return torch.where(index == 0, rows, torch.where(index % 2 == 1, rows + random, random))
+
+        return self._map(change)
+
+    def leaves(self, tree: tuple[tuple[Any, ...], dict[str, Any]]) -> list[Any]:
+        """Return the flat arguments, in the order in which export sees them."""
+        flat: list[Any] = pytree.tree_leaves(tree)
+        return flat
+
+    @property
+    def flat_axes(self) -> list[int]:
+        """The batch axis of every flat argument, -1 where it has none."""
+        flat: list[int] = pytree.tree_leaves(self.axes)
+        return flat

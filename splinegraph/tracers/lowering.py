@@ -1,0 +1,449 @@
+"""From an exported program to nodes: what depends on an input becomes an operator, the rest a constant."""
+
+from __future__ import annotations
+
+import operator as python_operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from splinegraph.core.algebra import MoveAxis
+from splinegraph.core.graph import Input, Node
+from splinegraph.core.layout import BatchLayout
+from splinegraph.core.operator import Operator
+from splinegraph.core.parameters import BATCH, Context, Expression, depends_on_batch
+from splinegraph.errors import BatchError
+from splinegraph.operators.opaque import opaque_call
+from splinegraph.operators.registry import LOWERINGS, Value
+from splinegraph.operators.shape import Reshape
+from splinegraph.tracers.exporting import functional_name, node_line, target_name
+from splinegraph.tracers.steps import Clock
+
+__all__ = ["Lowering"]
+
+_RECURRENT_MODULES = ("LSTM", "GRU", "RNN")
+
+
+class Unbatchable(BatchError):
+    """The batch axis cannot be followed; the graph must run one sample at a time."""
+
+
+class Lowering:
+    """Builds the nodes of a graph, one exported call after the other.
+
+    Parameters
+    ----------
+    batched : bool
+        Whether the batch size is symbolic in the exported program.
+    dtype : torch.dtype
+        Floating type of the model.
+    """
+
+    def __init__(self, *, batched: bool, dtype: torch.dtype) -> None:
+        self.batched, self.dtype = batched, dtype
+        self.nodes: dict[str, Node] = {}
+        self.values: dict[str, Value] = {}
+        self.notes: dict[str, None] = {}
+        self.parameter_names: dict[int, str] = {}
+        self.clock = Clock()
+        self.embed_inputs = False
+        self._from_input: set[int] = set()
+        self._plain: set[int] = set()
+        self._evaluated: dict[tuple[int, bool], tuple[Any, Any]] = {}
+
+    # inputs
+
+    def input(self, name: str, shape: Sequence[Any], dtype: torch.dtype, value: Any = None) -> Value:
+        """Add an input node."""
+        sizes, layout = self._layout(shape, ())
+        node = Node(name, Input(value), (), sizes, layout)
+        return self.add(node, dtype)
+
+    def parameter(self, name: str, tensor: Tensor) -> Tensor:
+        """Register one of the user's tensors."""
+        self.parameter_names[id(tensor)] = name
+        return tensor
+
+    def constant(self, tensor: Tensor) -> Tensor:
+        """Register a tensor that belongs to the program, not to the user: it may be folded."""
+        self._plain.add(id(tensor))
+        return tensor
+
+    def frozen(self, value: Any, *, is_input: bool = True) -> Any:
+        """Register an input that is kept at its value."""
+        if is_input:
+            self._from_input.add(id(value))
+        return value
+
+    # the walk over the exported graph
+
+    def run(self, module: fx.GraphModule, env: dict[fx.Node, Any]) -> Any:
+        """Lower every call of a (sub-)graph; return what its output node holds."""
+        for node in module.graph.nodes:
+            if node.op == "output":
+                return self._read(node.args[0], env)
+            if node.op == "get_attr":
+                env[node] = _attribute(module, node.target)
+                if isinstance(env[node], Tensor):
+                    self.constant(env[node])
+            elif node.op == "call_function":
+                env[node] = self._call(node, env)
+        return None
+
+    def _read(self, tree: Any, env: Mapping[fx.Node, Any]) -> Any:
+        return fx.node.map_arg(tree, lambda n: env[n])
+
+    def _call(self, node: fx.Node, env: dict[fx.Node, Any]) -> Any:
+        symbol = node.meta.get("val")
+        if isinstance(symbol, torch.SymInt):
+            return self._size(symbol)
+        if isinstance(symbol, (torch.SymBool, torch.SymFloat)):
+            return None
+        args, kwargs = self._read(node.args, env), self._read(dict(node.kwargs), env)
+        if node.target is python_operator.getitem:
+            return self._getitem(node, args[0], args[1])
+        if not isinstance(node.target, torch._ops.OpOverload):
+            inner = [a for a in args if isinstance(a, fx.GraphModule)]
+            if len(inner) == 1:  # no_grad and autocast blocks: the identity around a sub-graph
+                holes = [n for n in inner[0].graph.nodes if n.op == "placeholder"]
+                return self.run(inner[0], dict(zip(holes, args[len(args) - len(holes) :], strict=True)))
+        live = _live(args) or _live(kwargs)
+        result = self._operator(node, args, kwargs) if live else self._fold(node, args, kwargs)
+        target = node.target
+        if isinstance(target, torch._ops.OpOverload) and functional_name(target_name(target)) != target_name(target):
+            env[node.args[0]] = result  # type: ignore[index]  # an in-place call: later readers see the new value
+        return result
+
+    def _getitem(self, node: fx.Node, source: Any, index: Any) -> Any:
+        if not isinstance(source, Expression):
+            return source[index]
+        return self._fold(node, (source, index), {}, function=python_operator.getitem)
+
+    # constants
+
+    def _fold(
+        self, node: fx.Node, args: Any, kwargs: Any, function: Callable[..., Any] | None = None
+    ) -> Any:
+        """Return a constant: evaluated if it holds neither parameters nor inputs, else an expression."""
+        if node.meta.get("val") is None and not node.users:
+            return None  # an assertion
+        name = functional_name(target_name(node.target))
+        from_input = any(id(a) in self._from_input for a in _flat((args, kwargs)))
+        if self.embed_inputs and from_input and name == "aten.embedding.default":
+            value = node.meta["val"]
+            expression = Expression(node.target, args, kwargs)  # type: ignore[arg-type]
+            return self.input(node.name, value.shape, value.dtype, expression)
+        result = Expression(function or _functional(node.target), tuple(args), dict(kwargs))
+        operands = list(_flat((args, kwargs)))
+        plain = all(not isinstance(a, (Tensor, Expression)) or id(a) in self._plain for a in operands)
+        deterministic = "rand" not in name and "bernoulli" not in name
+        if plain and deterministic and not depends_on_batch((args, kwargs)) and _is_tensor(node.meta.get("val")):
+            with torch.no_grad():
+                return self.constant(Context().value(result))
+        if plain:
+            self._plain.add(id(result))
+        if from_input:
+            self._from_input.add(id(result))
+        self.keep(result)
+        return result
+
+    def keep(self, value: Any) -> None:
+        """Hold on to an object whose id is used as a key."""
+        self._evaluated.setdefault((id(value), True), (value, None))
+
+    def evaluate(self, value: Any) -> Any:
+        """Return the value of a constant at batch size 1, as it is."""
+        if not isinstance(value, Expression):
+            return value
+        key = (id(value), False)
+        if key not in self._evaluated:
+            with torch.no_grad():
+                self._evaluated[key] = (value, Context(batch=1).value(value))
+        return self._evaluated[key][1]
+
+    def _size(self, symbol: torch.SymInt) -> Any:
+        """Return a symbolic size as a multiple of the batch size."""
+        factor = self._factor(symbol)
+        if factor is None:
+            raise Unbatchable("a size is no multiple of the batch size", why=str(symbol))
+        return BATCH if factor == 1 else Expression(python_operator.mul, (factor, BATCH))
+
+    def _factor(self, size: Any) -> int | None:
+        """Return k if `size` is k times the batch size, 0 if it is a plain number, None otherwise."""
+        if isinstance(size, int):
+            return 0
+        expression = size.node.expr
+        symbols = list(expression.free_symbols)
+        if not symbols:
+            return 0
+        (symbol,) = symbols if len(symbols) == 1 else (None,)
+        if symbol is None:
+            return None
+        k = expression.coeff(symbol)
+        return int(k) if k.is_Integer and k > 0 and expression == k * symbol else None
+
+    # operators
+
+    def _operator(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
+        call = LoweringCall(self, node, args, kwargs)
+        build = LOWERINGS.get(call.target)
+        result = call.opaque() if build is None else build(call, *args, **kwargs)
+        return call.finish(result)
+
+    def emit(
+        self, operator: Operator, args: Sequence[Value], shape: Sequence[Any], layout: BatchLayout | None,
+        *, node: fx.Node, name: str, dtype: torch.dtype,
+    ) -> Value:  # fmt: skip
+        """Add an operator node."""
+        module, recurrent = _module_path(node)
+        names = tuple(a.name for a in args)
+        step = self._step(operator, names, name) if recurrent else None
+        return self.add(
+            Node(name, operator, names, tuple(shape), layout, module, node_line(node), step, target_name(node.target)),
+            dtype,
+        )
+
+    def _step(self, operator: Operator, names: tuple[str, ...], name: str) -> int | None:
+        index = getattr(operator, "index", None)
+        if operator.label == "Select" and isinstance(index, int) and not self._stepped(names):
+            before = self.nodes[names[0]]
+            # torch reverses the sequence for the second direction, so its first slice is the last step
+            last = before.shape[getattr(operator, "dim", 0)] - 1
+            return self.clock.slice(name, last - index if before.op.label == "Flip" else index)
+        weight = self.parameter_names.get(id(getattr(operator, "weight", None)), "")
+        recurrent = 0 if "weight_hh" not in weight else -1 if weight.endswith("_reverse") else 1
+        return self.clock.tick(name, names, gathers=operator.label == "Concat", recurrent=recurrent)
+
+    def _stepped(self, names: tuple[str, ...]) -> bool:
+        return any(self.nodes[n].step is not None for n in names)
+
+    def add(self, node: Node, dtype: torch.dtype) -> Value:
+        self.nodes[node.name] = node
+        self.values[node.name] = Value(node.name, node.shape, dtype, node.layout)
+        return self.values[node.name]
+
+    # shapes
+
+    def _layout(self, shape: Sequence[Any], args: Sequence[Value], operator: Operator | None = None) -> tuple[
+        tuple[int, ...], BatchLayout | None
+    ]:  # fmt: skip
+        """Return a symbolic shape at batch size 1, and where its batch axis is."""
+        factors = [self._factor(n) for n in shape]
+        axes = [i for i, k in enumerate(factors) if k]
+        if self.batched and (len(axes) != 1 or None in factors):
+            raise Unbatchable(
+                "a value does not carry the batch on one axis", why=f"it has shape {tuple(map(str, shape))}"
+            )
+        sizes = tuple(int(n) if k == 0 else int(k or 1) for n, k in zip(shape, factors, strict=True))
+        if not self.batched:
+            return sizes, None
+        return sizes, self.layout_at(sizes, axes[0], args, operator)
+
+    def layout_at(
+        self, sizes: tuple[int, ...], axis: int, args: Sequence[Value], operator: Operator | None
+    ) -> BatchLayout:
+        """Return the layout of a value whose batch axis is known, from those of its arguments."""
+        if sizes[axis] == 1:
+            return BatchLayout(axis)
+        layout: BatchLayout | None = None
+        if isinstance(operator, Reshape) and args[0].layout is not None:
+            layout = args[0].layout.after_view(args[0].shape, sizes, axis)
+        else:
+            same = [a.layout for a in args if a.layout is not None and a.layout.factor == sizes[axis]]
+            layout = BatchLayout(axis, same[0].outer, same[0].inner) if same else None
+        if layout is None:
+            raise Unbatchable("another axis is folded into the batch in a way that cannot be followed")
+        return layout
+
+    def batch_first(self, value: Value) -> Value:
+        """Return the value with the batch alone on axis 0."""
+        layout, name = value.layout, f"{value.name}_batch_first"
+        if layout is None or (layout.axis == 0 and layout.factor == 1):
+            return value
+        node = self.nodes[value.name]
+        if layout.factor == 1:
+            operator: Operator = MoveAxis(layout.axis - value.ndim, -value.ndim)
+            shape = (value.shape[layout.axis], *value.shape[: layout.axis], *value.shape[layout.axis + 1 :])
+        elif layout.axis == 0 and layout.outer == 1:
+            operator = Reshape((-1, layout.inner, *value.shape[1:]), value.ndim)
+            shape = (1, layout.inner, *value.shape[1:])
+        else:
+            raise Unbatchable("the batch of an output is folded behind another axis", where=node.where)
+        return self.add(replace(node, name=name, operator=operator, args=(value.name,), shape=shape, layout=BatchLayout()), value.dtype)
+
+
+class LoweringCall:
+    """One call being lowered; implements `splinegraph.operators.registry.Call`."""
+
+    def __init__(self, lowering: Lowering, node: fx.Node, args: Any, kwargs: Any) -> None:
+        self._lowering, self._node, self._args, self._kwargs = lowering, node, args, kwargs
+        self._emitted: list[str] = []
+        self.target = functional_name(target_name(node.target))
+        results = node.meta.get("val")
+        self._results = [r for r in (results if isinstance(results, (tuple, list)) else [results]) if _is_tensor(r)]
+        self.dtype: torch.dtype = self._results[0].dtype if self._results else lowering.dtype
+        self._several = isinstance(results, (tuple, list))
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(self._at_one(r.shape) for r in self._results)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._at_one(self._results[0].shape)
+
+    def _at_one(self, shape: Sequence[Any]) -> tuple[int, ...]:
+        factors = [self._lowering._factor(n) for n in shape]
+        if None in factors:
+            raise Unbatchable("a size is no multiple of the batch size", why=str(tuple(map(str, shape))))
+        return tuple(int(n) if k == 0 else int(k or 1) for n, k in zip(shape, factors, strict=True))
+
+    def emit(self, operator: Operator, *args: Value, shape: Sequence[int] | None = None) -> Value:
+        lowering = self._lowering
+        if shape is None:
+            sizes, layout = lowering._layout(self._results[0].shape, args, operator)
+        elif not lowering.batched:
+            sizes, layout = tuple(shape), None
+        else:
+            sizes, axis = infer_shape(operator, args, tuple(shape))
+            layout = lowering.layout_at(sizes, axis, args, operator)
+        name = self._node.name if not self._emitted else f"{self._node.name}__{len(self._emitted)}"
+        while name in lowering.nodes:
+            name += "_"
+        self._emitted.append(name)
+        dtype = self.dtype if shape is None else torch.promote_types(args[0].dtype, args[-1].dtype) if args else self.dtype
+        return lowering.emit(operator, args, sizes, layout, node=self._node, name=name, dtype=dtype)
+
+    def finish(self, result: Any) -> Any:
+        """Give the call's own name to the node that holds its result, if it became several nodes."""
+        mine = self._node.name
+        if isinstance(result, Value) and result.name != mine and result.name in self._emitted:
+            lowering = self._lowering
+            swap = {result.name: mine, mine: result.name}
+            tail = {name: lowering.nodes.pop(name) for name in self._emitted}
+            for name, node in tail.items():
+                new = replace(node, name=swap.get(name, name), args=tuple(swap.get(a, a) if a in tail else a for a in node.args))
+                value = lowering.add(new, lowering.values[name].dtype)
+                if name == result.name:
+                    result = value
+        return result
+
+    def opaque(self) -> Any:
+        return opaque_call(self, _functional(self._node.target), self._args, self._kwargs)
+
+    def reshape(self, x: Value, shape: Sequence[int] | None = None, batch_axis: int | None = None) -> Value:
+        """Reshape; the batch axis of the result is the one axis whose size may not be fixed."""
+        if not self._lowering.batched:
+            sizes = self.shape if shape is None else tuple(shape)
+            return self.emit(Reshape(sizes, x.ndim), x, shape=sizes)
+        if shape is None:
+            axis = [bool(self._lowering._factor(n)) for n in self._results[0].shape].index(True)
+            sizes = self.shape
+            return self.emit(Reshape(tuple(-1 if i == axis else n for i, n in enumerate(sizes)), x.ndim), x)
+        assert x.layout is not None
+        # a reshape keeps the batch's stride; axes of size one leave a choice: take the nearest
+        fits = [i for i in range(len(shape)) if self._keeps_batch(x, tuple(shape), i)]
+        if batch_axis is None and not fits:
+            raise Unbatchable("a reshape cuts through the batch")
+        origin = x.layout.axis
+        axis = min(fits, key=lambda i: abs(i - origin)) if batch_axis is None else batch_axis
+        free = tuple(-1 if i == axis else n for i, n in enumerate(shape))
+        return self.emit(Reshape(free, x.ndim), x, shape=shape)
+
+    @staticmethod
+    def _keeps_batch(x: Value, shape: tuple[int, ...], axis: int) -> bool:
+        after = x.layout.after_view(x.shape, shape, axis) if x.layout else None
+        return after is not None and x.layout is not None and after.factor == x.layout.factor
+
+    def note(self, text: str) -> None:
+        self._lowering.notes[text] = None
+
+    def shape_of(self, value: Any) -> tuple[int, ...]:
+        if isinstance(value, Value):
+            return value.shape
+        known = self._lowering.evaluate(value)
+        return tuple(known.shape) if isinstance(known, Tensor) else ()
+
+    def rank(self, value: Any) -> int:
+        return len(self.shape_of(value))
+
+    def broadcast(self, shape: Sequence[int], value: Any) -> tuple[int, ...]:
+        return tuple(torch.broadcast_shapes(tuple(shape), self.shape_of(value)))
+
+    def fixed(self, value: Any) -> Tensor | None:
+        if isinstance(value, Value) or depends_on_batch(value):
+            return None
+        known = self._lowering.evaluate(value)
+        return known if isinstance(known, Tensor) else None
+
+    def operator_of(self, value: Value) -> Operator | None:
+        operator = self._lowering.nodes[value.name].operator
+        return None if isinstance(operator, Input) else operator
+
+    def args_of(self, value: Value) -> tuple[Value, ...]:
+        return tuple(self._lowering.values[a] for a in self._lowering.nodes[value.name].args)
+
+
+def infer_shape(operator: Operator, args: Sequence[Value], shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """Return shape and batch axis of an intermediate node, by running it on shapes alone at two batch sizes."""
+    found = []
+    for batch in (2, 3):
+        context = Context(device=torch.device("meta"), batch=batch)
+        sizes = [
+            [n * batch if a.layout and i == a.layout.axis else n for i, n in enumerate(a.shape)] for a in args
+        ]
+        xs = [torch.empty(s, dtype=a.dtype, device="meta") for s, a in zip(sizes, args, strict=True)]
+        found.append(tuple(context.resolve(operator).forward(*xs).shape))
+    axes = [i for i, (a, b) in enumerate(zip(*found, strict=True)) if a != b]
+    if len(axes) != 1:
+        raise Unbatchable("a value does not carry the batch on one axis", why=f"it has shapes {found}")
+    sizes_ = tuple(n // 2 if i == axes[0] else n for i, n in enumerate(found[0]))
+    if sizes_ != shape:
+        raise AssertionError(f"{operator.label} was declared with shape {shape} and has {sizes_}")
+    return sizes_, axes[0]
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _live(tree: Any) -> bool:
+    return any(isinstance(item, Value) for item in _flat(tree))
+
+
+def _flat(tree: Any) -> Sequence[Any]:
+    if isinstance(tree, (tuple, list)):
+        return [leaf for item in tree for leaf in _flat(item)]
+    if isinstance(tree, dict):
+        return _flat(list(tree.values()))
+    return [tree]
+
+
+def _attribute(module: fx.GraphModule, path: Any) -> Any:
+    found: Any = module
+    for part in str(path).split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _functional(target: Any) -> Any:
+    """Return the call without side effects."""
+    name = target_name(target)
+    if functional_name(name) == name:
+        return target
+    _, packet, overload = functional_name(name).split(".")
+    return getattr(getattr(torch.ops.aten, packet), overload)
+
+
+def _module_path(node: fx.Node) -> tuple[str, bool]:
+    """Return the module path of a call, and whether that module is a recurrent one."""
+    stack = [entry for entry in (node.meta.get("nn_module_stack") or {}).values() if isinstance(entry, tuple)]
+    stack = [(path, kind) for path, kind in stack if not str(path).startswith("_empty_nn_module")]
+    if not stack:
+        return "", False
+    path, kind = stack[-1]
+    name = kind if isinstance(kind, str) else getattr(kind, "__qualname__", "")
+    return str(path).removeprefix("L['self']").lstrip("."), name.rsplit(".", 1)[-1] in _RECURRENT_MODULES
