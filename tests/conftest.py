@@ -6,6 +6,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)  # pytest-xdist runs one worker per core
+torch.set_warn_always(True)  # else a warning of torch, an error here, hits one test at random
 
 
 @pytest.fixture(autouse=True)

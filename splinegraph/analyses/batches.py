@@ -25,7 +25,10 @@ def promote(inputs: tuple[Tensor, ...], dtype: torch.dtype | None) -> tuple[Tens
 
 def widest(graph: SplineGraph) -> int:
     """Return the largest number of entries that a node holds per sample."""
-    return max((math.prod(node.shape) for node in graph.nodes), default=1)
+    known: int | None = graph._cache.get("widest")
+    if known is None:
+        known = graph._cache["widest"] = max((math.prod(node.shape) for node in graph.nodes), default=1)
+    return known
 
 
 def chunks(

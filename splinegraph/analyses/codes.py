@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Layer:
     @property
     def units(self) -> int:
         """Number of units."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,35 +208,47 @@ def codes(
     """
     inputs = promote(inputs, dtype)
     parts = [_codes(graph, part) for part in chunks(graph, inputs, batch_size)]
+    if len(parts) == 1:
+        return parts[0]
     return ActivationPattern(parts[0].layers, np.concatenate([part.packed for part in parts]))
 
 
 def _codes(graph: SplineGraph, inputs: tuple[Tensor, ...]) -> ActivationPattern:
-    layers: list[Layer] = []
+    # what does not depend on the data is worked out in the first pass over the graph
+    plan: dict[str, Layer | None] = graph._cache.setdefault("code_layers", {})
     columns: list[Bytes] = []
 
     def visit(node: Node, operator: Operator, xs: tuple[Tensor, ...]) -> Tensor:
-        shapes = [x.shape for x in xs]
-        if not isinstance(operator, SplineOperator) or (alphabet := operator.alphabet(shapes)) == 1:
+        if node.name not in plan:
+            plan[node.name] = _layer(node, operator, xs, plan)
+        layer = plan[node.name]
+        if layer is None:
             return operator.forward(*xs)
+        assert isinstance(operator, SplineOperator)
         value, code = operator.switch(*xs)
-        units = node.layout.samples_first(code) if node.layout else code.reshape(1, *code.shape)
-        bits = bits_for(alphabet, code.dtype)
-        columns.append(pack(units.reshape(len(units), -1), bits))
-        start = layers[-1].stop if layers else 0
-        layers.append(
-            Layer(node.name, tuple(units.shape[1:]), alphabet, bits, start, start + columns[-1].shape[1], code.dtype)
-        )
+        units = node.layout.samples_first(code) if node.layout else code[None]
+        columns.append(pack(units.reshape(len(units), -1), layer.bits))
         return value
 
     with torch.no_grad():
         operators = graph.resolved(inputs[0].dtype, inputs[0].device, len(inputs[0]))
         walk(graph, inputs, visit, operators=operators)
-    packed = np.concatenate(columns, axis=1) if columns else np.zeros((len(inputs[0]), 0), dtype=np.uint8)
-    return ActivationPattern(tuple(layers), packed)
+    layers = tuple(layer for layer in plan.values() if layer is not None)
+    if not columns:
+        return ActivationPattern((), np.zeros((len(inputs[0]), 0), dtype=np.uint8))
+    return ActivationPattern(layers, np.concatenate(columns, axis=1))
 
 
-def switching(graph: SplineGraph, pattern: ActivationPattern) -> Iterator[tuple[Node, Layer]]:
-    """Yield the switching nodes of a graph with their place in a pattern."""
-    for layer in pattern.layers:
-        yield graph[layer.name], layer
+def _layer(
+    node: Node, operator: Operator, xs: tuple[Tensor, ...], before: dict[str, Layer | None]
+) -> Layer | None:
+    """Return where the codes of a node will lie behind those of the nodes before; None if it never switches."""
+    shapes = [x.shape for x in xs]
+    if not isinstance(operator, SplineOperator) or operator.alphabet(shapes) == 1:
+        return None
+    code = operator.code(*xs)
+    units = node.layout.samples_first(code) if node.layout else code[None]
+    alphabet, shape = operator.alphabet(shapes), tuple(units.shape[1:])
+    bits = bits_for(alphabet, code.dtype)
+    start = max((layer.stop for layer in before.values() if layer is not None), default=0)
+    return Layer(node.name, shape, alphabet, bits, start, start + bits * -(-math.prod(shape) // 8), code.dtype)

@@ -141,7 +141,10 @@ class SplineGraph:
     @property
     def operators(self) -> tuple[Node, ...]:
         """The nodes that hold an operator, in topological order."""
-        return tuple(node for node in self.nodes if not node.is_input)
+        known: tuple[Node, ...] | None = self._cache.get("operators")
+        if known is None:
+            known = self._cache["operators"] = tuple(node for node in self.nodes if not node.is_input)
+        return known
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:

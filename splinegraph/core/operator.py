@@ -45,8 +45,11 @@ class Piece(abc.ABC):
         """Return A v, summed over the arguments; v of shape (*leading, *argument)."""
 
     @abc.abstractmethod
-    def adjoint(self, u: Tensor) -> tuple[Tensor, ...]:
-        """Return A^T u, one per argument; u of shape (*leading, *output)."""
+    def adjoint(self, u: Tensor) -> tuple[Tensor | None, ...]:
+        """Return A^T u, one per argument; u of shape (*leading, *output).
+
+        None stands for zero, where the argument is no floating point value.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +88,9 @@ class Conditions:
         total = self.rhs.clone()
         for i, x in enumerate(xs):
             mine = self.argument == i
-            values = x.reshape(-1)[self.position[mine]] * self.coefficient[mine].to(x)
-            total = total.to(x).index_add(0, self.row[mine], -values)
+            values = x if x.is_floating_point() else x.to(self.rhs)
+            products = values.reshape(-1)[self.position[mine]] * self.coefficient[mine].to(values)
+            total = total.to(values).index_add(0, self.row[mine], -products)
         return total
 
 

@@ -50,9 +50,7 @@ def walk(
     last_use = _last_uses(graph)
     wanted = set(keep)
     protected = wanted.union(graph.outputs)
-    for node in graph.nodes:
-        if node.is_input:
-            continue
+    for node in graph.operators:
         operator = node.op if operators is None else operators[node.name]
         try:
             values[node.name] = rule(node, operator, tuple(values[arg] for arg in node.args))

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,6 +30,8 @@ __all__ = [
     "Piece",
     "PiecewiseElementwise",
     "SplineOperator",
+    "choose",
+    "exceeds",
 ]
 
 Scalar = float | Tensor
@@ -73,10 +76,11 @@ class PiecewiseElementwise(SplineOperator):
     def code(self, *xs: Tensor) -> Tensor:
         """Return the number of breakpoints to the left of x, int8."""
         (x,) = xs
-        past = [x > b if left else x >= b for b, left in zip(self.breakpoints, self.closed_left, strict=True)]
-        if not past:
-            return torch.zeros_like(x, dtype=torch.int8)
-        return functools.reduce(torch.add, (p.view(torch.int8) for p in past))
+        past = [
+            exceeds(x, b) if left else (x >= b).view(torch.int8)
+            for b, left in zip(self.breakpoints, self.closed_left, strict=True)
+        ]
+        return functools.reduce(torch.add, past) if past else torch.zeros_like(x, dtype=torch.int8)
 
     def piece(self, code: Tensor, shapes: Shapes) -> Piece:
         """Return the diagonal map of the slopes that the code chooses."""
@@ -236,6 +240,14 @@ class _ChosenPiece(Piece):
 
     def adjoint(self, u: Tensor) -> tuple[Tensor, ...]:
         return (u * self.slope(u),)
+
+
+def exceeds(x: Tensor, threshold: float | Tensor) -> Tensor:
+    """Return ``x > threshold`` as int8; numpy's comparison is several times faster than torch's on CPU."""
+    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and not torch.compiler.is_compiling():
+        other = threshold.detach().numpy() if isinstance(threshold, Tensor) else threshold
+        return torch.from_numpy(np.greater(x.detach().numpy(), other)).view(torch.int8)
+    return (x > threshold).view(torch.int8)
 
 
 def choose(table: Sequence[Any], code: Tensor, dtype: torch.dtype) -> Tensor:

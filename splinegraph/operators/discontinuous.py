@@ -348,7 +348,8 @@ class Comparison(LocallyConstant):
 
     def bounds(self, *boxes: Box) -> Box:
         left, right = self._sides(boxes)
-        right = right if isinstance(right, Box) else Box(*(torch.as_tensor(right).to(left.lower),) * 2)
+        if not isinstance(right, Box):  # as a double: a box of integers must not round it
+            right = Box(*(torch.as_tensor(right, dtype=torch.float64, device=left.lower.device),) * 2)
         if self.kind in ("lt", "le"):
             left, right = right, left
         if self._threefold:
@@ -725,9 +726,11 @@ def arg_extremum(
 ) -> Value:
     """Emit the index of the maximum of an axis (of the minimum with sign -1); `shape` is the result's."""
     dim = negative(dim, x.ndim)
-    kept = [*x.shape[: x.ndim + dim], 1, *x.shape[x.ndim + dim + 1 :]]
-    index = call.emit(TopKIndices(1, dim, sign > 0), x, shape=kept)
-    return index if keepdim else call.emit(Select(dim, 0), index, shape=shape)
+    operator = TopKIndices(1, dim, sign > 0)
+    if keepdim:
+        return call.emit(operator, x, shape=shape)
+    index = call.emit(operator, x, shape=[*x.shape[: x.ndim + dim], 1, *x.shape[x.ndim + dim + 1 :]])
+    return call.emit(Select(dim, 0), index, shape=shape)
 
 
 @lowers("aten.scatter.value", "aten.scatter.src")

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from splinegraph.core.operator import Boxes, Piece, Shapes
+from splinegraph.operators.base import exceeds
 from splinegraph.operators.linear import spread
 from splinegraph.operators.maximum import MaxOperator, code_dtype
 from splinegraph.operators.registry import Call, Value, lowers
@@ -35,7 +36,7 @@ class _PickPiece(Piece):
     def adjoint(self, u: Tensor) -> tuple[Tensor, ...]:
         flat, index = u.flatten(-len(self.sizes)), self.index.flatten(-len(self.sizes))
         zeros = u.new_zeros(*flat.shape[:-1], math.prod(self.sizes))
-        placed = zeros.scatter_add(-1, index.expand_as(flat), flat)
+        placed = zeros.scatter_add_(-1, index.expand_as(flat), flat)
         return (placed.unflatten(-1, self.sizes),)
 
 
@@ -124,21 +125,67 @@ class MaxPool(_Pool):
         return self.switch(*xs)[1]
 
     def switch(self, *xs: Tensor) -> tuple[Tensor, Tensor]:
+        if self._slices(xs[0]):
+            return self._run_by_slices(xs[0])
         value, index = self._run(xs[0])
         return value, self._place(index, xs[0].shape)
 
     def value_and_piece(self, *xs: Tensor) -> tuple[Tensor, Piece]:
+        if self._slices(xs[0]):
+            value, code = self._run_by_slices(xs[0])
+            return value, self.piece(code, [xs[0].shape])
         value, index = self._run(xs[0])
         return value, _PickPiece(index, xs[0].shape[-len(self.kernel) :])
+
+    def _slices(self, x: Tensor) -> bool:
+        """Return whether strided slices beat torch's kernel: on CPU, for small windows, several times over."""
+        plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and not x.requires_grad
+        return plain and math.prod(self.kernel) <= 49
+
+    def _run_by_slices(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return value and code, one axis after the other, the last one first.
+
+        The first of equal entries wins on every axis, so the lowest place wins in the window.
+        """
+        d, value, code, width = len(self.kernel), x, None, 1
+        for axis in reversed(range(d)):
+            dim, k, s, a = axis - d, self.kernel[axis], self.stride[axis], self.dilation[axis]
+            count = self._count(x.shape[dim], axis)
+            missing = (count - 1) * s + (k - 1) * a + 1 - x.shape[dim] - self.padding[axis]
+            sides = (0, 0) * (d - 1 - axis) + (self.padding[axis], max(missing, 0))
+            if any(sides):
+                value = F.pad(value, sides, value=-torch.inf)
+                code = None if code is None else F.pad(code, sides)
+            cuts = [(..., slice(j * a, j * a + (count - 1) * s + 1, s), *(slice(None),) * (-dim - 1)) for j in range(k)]
+            best, place = value[cuts[0]], None if code is None else code[cuts[0]]
+            for j in range(1, k):
+                challenger = value[cuts[j]]
+                wins = exceeds(challenger, best)
+                here = wins * (j * width) if code is None else code[cuts[j]] + j * width
+                if place is None:
+                    place = here
+                elif code is None:
+                    place = torch.maximum(place, here)  # the later of the winners so far
+                else:
+                    place = torch.where(wins.view(torch.bool), here, place)
+                best = torch.maximum(best, challenger)
+            value, code, width = best, place, width * k
+        return value, torch.zeros_like(value, dtype=torch.int8) if code is None else code
+
+    def _count(self, n: int, axis: int) -> int:
+        """Return the number of windows along an axis, by torch's rule."""
+        k, s, p, a = self.kernel[axis], self.stride[axis], self.padding[axis], self.dilation[axis]
+        span = n + 2 * p - a * (k - 1) - 1
+        if not self.ceil_mode:
+            return span // s + 1
+        count = -(-span // s) + 1
+        return count - 1 if (count - 1) * s >= n + p else count  # a window must start inside, or in the left padding
 
     def piece(self, code: Tensor, shapes: Shapes) -> Piece:
         sizes = tuple(shapes[0][-len(self.kernel) :])
         origin, step = self._origin(code.shape[-len(self.kernel) :], sizes, code.device)
-        place, index = code.long(), origin
-        for axis in range(len(self.kernel)):
-            behind = math.prod(self.kernel[axis + 1 :])
-            index = index + place // behind % self.kernel[axis] * step[axis]
-        return _PickPiece(index, sizes)
+        offsets = (_grid(self.kernel) * torch.tensor(step)).sum(-1).to(code.device)
+        return _PickPiece(origin + offsets[code.int()], sizes)
 
     def _place(self, index: Tensor, shape: Sequence[int]) -> Tensor:
         """Return the winner's place in its window from its flat position."""
@@ -175,8 +222,8 @@ class MaxPool(_Pool):
         return origin, steps
 
     def _windows(self, sizes: Sequence[int]) -> Tensor:
-        probe = self.forward(torch.zeros(1, 1, *sizes))
-        first = _grid(probe.shape[2:]) * torch.tensor(self.stride) - torch.tensor(self.padding)
+        counts = [self._count(n, axis) for axis, n in enumerate(sizes)]
+        first = _grid(counts) * torch.tensor(self.stride) - torch.tensor(self.padding)
         place = first[:, None, :] + _grid(self.kernel) * torch.tensor(self.dilation)
         limit = torch.tensor(sizes)
         inside = ((place >= 0) & (place < limit)).all(-1)

@@ -14,6 +14,7 @@ from torch import Tensor
 from splinegraph.core.algebra import unbroadcast
 from splinegraph.core.operator import Boxes, Conditions, Operator, Piece, Shapes, SplineOperator
 from splinegraph.core.values import Box, Curvature, Monotonicity
+from splinegraph.operators.base import exceeds
 from splinegraph.operators.arithmetic import add, scale
 from splinegraph.operators.registry import Call, Value, lowers, negative
 from splinegraph.operators.shape import align
@@ -83,7 +84,7 @@ class Maximum(MaxOperator):
         return 2
 
     def code(self, *xs: Tensor) -> Tensor:
-        return (xs[1] > xs[0]).view(torch.int8)
+        return exceeds(*torch.broadcast_tensors(xs[1], xs[0]))
 
     def piece(self, code: Tensor, shapes: Shapes) -> Piece:
         return _EitherPiece(code, tuple(tuple(s) for s in shapes))
@@ -209,7 +210,7 @@ class _AmaxPiece(Piece):
         flat = u.reshape(*leading, *self.index.shape)
         sizes = [self.shape[d] for d in dims]
         zeros = u.new_zeros(*flat.shape[:-1], math.prod(sizes))
-        placed = zeros.scatter_add(-1, self.index.expand_as(flat), flat).unflatten(-1, sizes)
+        placed = zeros.scatter_add_(-1, self.index.expand_as(flat), flat).unflatten(-1, sizes)
         return (placed.movedim(tuple(range(-len(dims), 0)), dims),)
 
 

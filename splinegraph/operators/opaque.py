@@ -71,11 +71,17 @@ class Opaque(Operator):
 
     def linearize(self, *xs: Tensor) -> Piece:
         if not self.floating or not any(x.is_floating_point() for x in xs):
-            raise UnsupportedOperatorError(
-                f"{self.label} has no tangent", why="its arguments or its result are integers",
-                remedy="register a lowering for it, or cut the graph with graph.between",
-            )  # fmt: skip
+            raise self.without_tangent("its arguments or its result are integers")
+        with torch.enable_grad():  # where torch knows no derivative, torch.func gives zeros and no error
+            value = self.forward(*(x.detach().requires_grad_(x.is_floating_point()) for x in xs))
+        if not value.requires_grad:
+            raise self.without_tangent("torch has no derivative for it")
         return _JacobianPiece(self, xs)
+
+    def without_tangent(self, why: str) -> UnsupportedOperatorError:
+        """Return the error for a call that cannot be linearized."""
+        remedy = "register a lowering for it, or cut the graph with graph.between"
+        return UnsupportedOperatorError(f"{self.label} has no tangent", why=why, remedy=remedy)
 
     def bounds(self, *boxes: Box) -> Box:
         """Return the whole space."""
@@ -127,10 +133,22 @@ class _JacobianPiece(Piece):
         image: Tensor
         try:
             image = torch.func.jvp(self._function, self._primals, row)[1]
-        except NotImplementedError:  # no forward mode: A v is the derivative of u -> A^T u, backwards
-            value, pull = self._checked(torch.func.vjp, self._function, *self._primals)
-            _, pull_back = self._checked(torch.func.vjp, pull, torch.zeros_like(value))
-            (image,) = self._checked(pull_back, row)
+        except (NotImplementedError, RuntimeError):
+            image = self._jvp_without_forward_mode(row)
+        return image
+
+    def _jvp_without_forward_mode(self, row: tuple[Tensor, ...]) -> Tensor:
+        """Return A v as the derivative of u -> A^T u or, where there is none, one row of A at a time."""
+        value, pull = self._checked(torch.func.vjp, self._function, *self._primals)
+        image: Tensor
+        try:
+            (image,) = torch.func.vjp(pull, torch.zeros_like(value))[1](row)
+        except (NotImplementedError, RuntimeError):
+            units = torch.eye(value.numel(), dtype=value.dtype, device=value.device).reshape(-1, *value.shape)
+            pulled = (zip(self._checked(pull, u), row, strict=True) for u in units)
+            image = torch.stack([sum((g * v).sum() for g, v in pairs) for pairs in pulled]).reshape(
+                value.shape
+            )
         return image
 
     def _checked(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -138,10 +156,7 @@ class _JacobianPiece(Piece):
         try:
             return function(*args)
         except (NotImplementedError, RuntimeError) as error:
-            raise UnsupportedOperatorError(
-                f"{self._operator.label} has no tangent", why=str(error).split("\n")[0],
-                remedy="register a lowering for it, or cut the graph with graph.between",
-            ) from error  # fmt: skip
+            raise self._operator.without_tangent(str(error).split("\n")[0]) from error
 
 
 def _fill(tree: Any, xs: Sequence[Tensor]) -> Any:

@@ -78,7 +78,7 @@ class PadByIndex(AffineOperator):
         for dim, index in reversed(list(zip(self.dims, self.indices, strict=True))):
             sizes = list(u.shape)
             sizes[dim] = shapes[0][dim]
-            u = u.new_zeros(sizes).index_add(dim, index, u)
+            u = u.new_zeros(sizes).index_add_(dim, index, u)
         return (u,)
 
     def split(self) -> Parts:

@@ -52,14 +52,20 @@ class Call(Protocol):
     target: str
     """Name of the call, such as 'aten.relu.default'."""
 
-    shape: tuple[int, ...]
-    """Shape of the result at batch size 1; of the first one if there are several."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the result at batch size 1; of the first one if there are several."""
 
-    shapes: tuple[tuple[int, ...], ...]
-    """Shapes of all results at batch size 1."""
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of all results at batch size 1."""
 
     dtype: torch.dtype
     """Dtype of the (first) result."""
+
+    @property
+    def dtypes(self) -> tuple[torch.dtype, ...]:
+        """Dtypes of all results."""
 
     def emit(self, operator: Operator, *args: Value, shape: Sequence[int] | None = None) -> Value:
         """Add a node; `shape` (at batch size 1) defaults to that of the call's result."""
@@ -128,7 +134,7 @@ def _from_class(cls: type) -> Builder:
     return build
 
 
-def constant(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Expression:
+def constant(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return an expression of parameters: evaluated when the operator is used, in its dtype."""
     return Expression(function, args, kwargs)
 

@@ -292,7 +292,11 @@ def _fill(call: Call, x: Value, mask: Any, value: Any) -> Value:
 
 @lowers("aten.masked_fill.Scalar", "aten.masked_fill.Tensor")
 def _masked_fill(call: Call, x: Any, mask: Any, value: Any) -> Any:
-    if isinstance(mask, Value) or isinstance(value, Value):
+    if isinstance(mask, Value):
+        from splinegraph.operators.discontinuous import lower_where
+
+        return lower_where(call, mask, value, x)
+    if isinstance(value, Value) or not isinstance(x, Value):
         return call.opaque()
     return _fill(call, x, mask, value)
 

@@ -228,7 +228,7 @@ class IndexSelect(_Selection):
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         (shape,) = shapes
         zeros = u.new_zeros(*u.shape[: u.dim() - len(shape)], *shape)
-        return (zeros.index_add(self.dim, self.index, u),)
+        return (zeros.index_add_(self.dim, self.index, u),)
 
 
 @dataclass(frozen=True, eq=False)

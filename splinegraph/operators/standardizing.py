@@ -321,7 +321,10 @@ def _layer_norm(
 def _rms_norm(call: Call, x: Any, shape: Any, weight: Any = None, eps: float | None = None) -> Any:
     if not isinstance(x, Value) or _live(weight) or crosses_batch(x, range(-len(shape), 0)):
         return call.opaque()
-    return call.emit(RMSNorm(len(shape), weight, torch.finfo(x.dtype).eps if eps is None else eps), x)
+    if eps is None:
+        eps = torch.finfo(x.dtype).eps
+        call.note(f"rms_norm keeps the eps of {x.dtype}, {eps:.3g}; the model cast to another has its own")
+    return call.emit(RMSNorm(len(shape), weight, eps), x)
 
 
 @lowers("aten.group_norm.default")

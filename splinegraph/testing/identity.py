@@ -65,7 +65,10 @@ def law_frozen(sample: Sample) -> None:
 def law_pickle(sample: Sample) -> None:
     """Check that it pickles, and has a one-line label and a repr."""
     operator, xs = sample.resolved(), sample.point(0)
-    again = pickle.loads(pickle.dumps(operator))
+    try:
+        again = pickle.loads(pickle.dumps(operator))
+    except Exception as error:  # whatever a field's own reduction raises
+        raise AssertionError(f"cannot be pickled: {error}") from error
     agree(again.forward(*xs), operator.forward(*xs), "forward after pickling", 0.0)
     require(0 < len(operator.label) < 100 and "\n" not in operator.label, f"label {operator.label!r}")
     require(type(operator).__name__ in repr(operator), "repr does not name the class")

@@ -146,7 +146,7 @@ def require(holds: bool | Tensor, what: str) -> None:
 
 
 def agree(got: Tensor, want: Tensor, what: str, tol: float = DERIVED) -> None:
-    got = got if got.is_floating_point() else got.double()
+    got, want = got.detach() if got.is_floating_point() else got.double(), want.detach()
     require(got.shape == want.shape, f"{what}: shape {tuple(got.shape)}, expected {tuple(want.shape)}")
     close = torch.isclose(got, want.to(got.dtype), rtol=tol, atol=tol)
     if not bool(close.all()):
@@ -163,7 +163,7 @@ def piece_at(operator: Operator, xs: Arguments) -> Piece:
 
 def value_at(operator: Operator, xs: Arguments) -> Tensor:
     """Return the value at xs as numbers, if it is bool or integer."""
-    value = operator.forward(*xs)
+    value = operator.forward(*xs).detach()
     return value if value.is_floating_point() else value.to(xs[0].dtype)
 
 
@@ -196,7 +196,7 @@ def matrix(piece: Piece, xs: Arguments, arg: int) -> Tensor:
     n = xs[arg].numel()
     vs = [x.new_zeros(n, *x.shape) for x in xs]
     vs[arg] = torch.eye(n, dtype=xs[arg].dtype).reshape(n, *xs[arg].shape)
-    return piece.tangent(*vs).reshape(n, -1).T
+    return piece.tangent(*vs).detach().reshape(n, -1).T
 
 
 def crossing(operator: SplineOperator, xs: Arguments, ys: Arguments) -> tuple[Arguments, Arguments] | None:

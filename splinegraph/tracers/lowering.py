@@ -288,6 +288,10 @@ class LoweringCall:
         self._several = isinstance(results, (tuple, list))
 
     @property
+    def dtypes(self) -> tuple[torch.dtype, ...]:
+        return tuple(r.dtype for r in self._results)
+
+    @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         return tuple(self._at_one(r.shape) for r in self._results)
 
@@ -302,19 +306,17 @@ class LoweringCall:
         return tuple(int(n) if k == 0 else int(k or 1) for n, k in zip(shape, factors, strict=True))
 
     def emit(self, operator: Operator, *args: Value, shape: Sequence[int] | None = None) -> Value:
-        lowering = self._lowering
+        lowering, dtype = self._lowering, self.dtype
+        layout: BatchLayout | None
         if shape is None:
             sizes, layout = lowering._layout(self._results[0].shape, args, operator)
-        elif not lowering.batched:
-            sizes, layout = tuple(shape), None
         else:
-            sizes, axis = infer_shape(operator, args, tuple(shape))
-            layout = lowering.layout_at(sizes, axis, args, operator)
+            sizes, axis, dtype = infer_shape(operator, args, tuple(shape), batched=lowering.batched)
+            layout = lowering.layout_at(sizes, axis, args, operator) if lowering.batched else None
         name = self._node.name if not self._emitted else f"{self._node.name}__{len(self._emitted)}"
         while name in lowering.nodes:
             name += "_"
         self._emitted.append(name)
-        dtype = self.dtype if shape is None else torch.promote_types(args[0].dtype, args[-1].dtype) if args else self.dtype
         return lowering.emit(operator, args, sizes, layout, node=self._node, name=name, dtype=dtype)
 
     def finish(self, result: Any) -> Any:
@@ -323,10 +325,10 @@ class LoweringCall:
         if isinstance(result, Value) and result.name != mine and result.name in self._emitted:
             lowering = self._lowering
             swap = {result.name: mine, mine: result.name}
-            tail = {name: lowering.nodes.pop(name) for name in self._emitted}
-            for name, node in tail.items():
-                new = replace(node, name=swap.get(name, name), args=tuple(swap.get(a, a) if a in tail else a for a in node.args))
-                value = lowering.add(new, lowering.values[name].dtype)
+            tail = {name: (lowering.nodes.pop(name), lowering.values[name].dtype) for name in self._emitted}
+            for name, (node, dtype) in tail.items():
+                args = tuple(swap.get(a, a) if a in tail else a for a in node.args)
+                value = lowering.add(replace(node, name=swap.get(name, name), args=args), dtype)
                 if name == result.name:
                     result = value
         return result
@@ -387,23 +389,27 @@ class LoweringCall:
         return tuple(self._lowering.values[a] for a in self._lowering.nodes[value.name].args)
 
 
-def infer_shape(operator: Operator, args: Sequence[Value], shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-    """Return shape and batch axis of an intermediate node, by running it on shapes alone at two batch sizes."""
+def infer_shape(
+    operator: Operator, args: Sequence[Value], shape: tuple[int, ...], *, batched: bool
+) -> tuple[tuple[int, ...], int, torch.dtype]:
+    """Return shape, batch axis and dtype of an intermediate node, by running it on shapes alone.
+
+    Two batch sizes tell which axis holds the batch; -1 if the graph is for one sample.
+    """
     found = []
-    for batch in (2, 3):
+    for batch in (2, 3) if batched else (1,):
         context = Context(device=torch.device("meta"), batch=batch)
-        sizes = [
-            [n * batch if a.layout and i == a.layout.axis else n for i, n in enumerate(a.shape)] for a in args
-        ]
+        sizes = [[n * batch if a.layout and i == a.layout.axis else n for i, n in enumerate(a.shape)] for a in args]
         xs = [torch.empty(s, dtype=a.dtype, device="meta") for s, a in zip(sizes, args, strict=True)]
-        found.append(tuple(context.resolve(operator).forward(*xs).shape))
-    axes = [i for i, (a, b) in enumerate(zip(*found, strict=True)) if a != b]
-    if len(axes) != 1:
-        raise Unbatchable("a value does not carry the batch on one axis", why=f"it has shapes {found}")
-    sizes_ = tuple(n // 2 if i == axes[0] else n for i, n in enumerate(found[0]))
-    if sizes_ != shape:
-        raise AssertionError(f"{operator.label} was declared with shape {shape} and has {sizes_}")
-    return sizes_, axes[0]
+        found.append(context.resolve(operator).forward(*xs))
+    shapes = [tuple(y.shape) for y in found]
+    axes = [i for i, sizes_ in enumerate(zip(*shapes, strict=True)) if len(set(sizes_)) > 1]
+    if len(axes) != batched:
+        raise Unbatchable("a value does not carry the batch on one axis", why=f"it has shapes {shapes}")
+    at_one = tuple(n // 2 if i in axes else n for i, n in enumerate(shapes[0]))
+    if at_one != shape:
+        raise AssertionError(f"{operator.label} was declared with shape {shape} and has {at_one}")
+    return at_one, axes[0] if axes else -1, found[0].dtype
 
 
 def _is_tensor(value: Any) -> bool:

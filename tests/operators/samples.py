@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from splinegraph.core.algebra import LinearCombination, MoveAxis, Select
+from splinegraph.core.parameters import BATCH
 from splinegraph.operators.arithmetic import CumulativeSum, Reduce, Scale, Shift
 from splinegraph.operators.convolution import Conv, ConvTranspose
 from splinegraph.operators.elementwise import (
@@ -32,6 +33,7 @@ from splinegraph.operators.max_pooling import AdaptiveMaxPool, MaxPool
 from splinegraph.operators.maximum import Amax, Maximum
 from splinegraph.operators.padding import Pad, PadByIndex
 from splinegraph.operators.pooling import AvgPool, Resample
+from splinegraph.operators.registry import constant
 from splinegraph.operators.shape import (
     Concat,
     Expand,
@@ -67,7 +69,7 @@ ELEMENTWISE = [
     Sample(Abs(), ((2, 5),), torch.abs, boxes=((0.0, 2.0), (-2.0, 0.0))),
     *(
         Sample(LeakyReLU(s), ((2, 6),), lambda x, s=s: F.leaky_relu(x, s), boxes=((0.0, 2.0), (-2.0, 0.0)))
-        for s in (0.01, -0.5, 0.0, 1.0, 2.5)
+        for s in (0.01, -0.3, 0.0, 1.0, 1.3)
     ),
     Sample(PReLU(w1 := weights(1)), ((2, 3, 4),), lambda x: F.prelu(x, w1), name="PReLU, one weight"),
     Sample(
@@ -80,7 +82,11 @@ ELEMENTWISE = [
     ),
     Sample(LowerClamp(-0.5), ((2, 5),), lambda x: x.clamp(min=-0.5), boxes=((-0.5, 1.0), (-2.0, -0.5))),
     Sample(UpperClamp(-0.5), ((2, 5),), lambda x: x.clamp(max=-0.5), boxes=((-0.5, 1.0), (-2.0, -0.5))),
-    Sample(Hardsigmoid(), ((2, 9),), F.hardsigmoid, ((-5.0, 5.0),), boxes=((-3.0, 3.0), (3.0, 4.0))),
+    # the derivative of torch's own kernel is 1/6 rounded to float32
+    Sample(
+        Hardsigmoid(), ((2, 9),), lambda x: (x / 6 + 0.5).clamp(0, 1), ((-5.0, 5.0),),
+        boxes=((-3.0, 3.0), (3.0, 4.0)),
+    ),
     Sample(Softshrink(0.5), ((2, 9),), F.softshrink, boxes=((-0.5, 0.5), (0.5, 2.0), (-2.0, 0.5))),
     Sample(Softshrink(0.0), ((2, 9),), lambda x: F.softshrink(x, 0.0), name="Softshrink(0)"),
 ]  # fmt: skip
@@ -216,8 +222,8 @@ SHAPE = [
     Sample(Concat(-1), ((2, 3), (2, 1), (2, 4)), lambda *xs: torch.cat(xs, -1)),
     Sample(Concat(-2), ((2, 1, 3), (2, 2, 3)), lambda *xs: torch.cat(xs, -2), name="Concat, inner axis"),
     Sample(
-        Concat(-1, (None, FILL.expand(2, 4), None)), ((2, 3), (2, 1)),
-        lambda x, y: torch.cat([x, FILL.expand(2, 4), y], -1), batch=None, name="Concat, a constant",
+        Concat(-1, (None, constant(torch.Tensor.expand, FILL, BATCH, 4), None)), ((2, 3), (2, 1)),
+        lambda x, y: torch.cat([x, FILL.expand(len(x), 4), y], -1), name="Concat, a constant",
     ),
     Sample(
         Concat(-1, (None, None)), ((2, 2), (2, 2)), lambda x, y: torch.cat([x, y], -1),

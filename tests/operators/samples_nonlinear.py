@@ -28,6 +28,7 @@ from splinegraph.operators.discontinuous import (
     Where,
 )
 from splinegraph.operators.normalizing import LogSoftmax, LogSumExp, Softmax, VectorNorm
+from splinegraph.operators.opaque import Hole, Opaque
 from splinegraph.operators.order import Sort, TopKValues
 from splinegraph.operators.smooth import Exp, Expm1, Log, Log1p, Pow, Reciprocal, Rsqrt, Sqrt, Square
 from splinegraph.operators.smooth_functions import (
@@ -231,4 +232,22 @@ DISCONTINUOUS = [
     Sample(ToFloat(), ((2, 3),), lambda x: x),
 ]  # fmt: skip
 
-SAMPLES: list[Sample] = [*SMOOTH, *BILINEAR, *NORMALIZING, *ORDER, *DISCONTINUOUS]
+_ATEN = torch.ops.aten
+
+OPAQUE = [
+    Sample(Opaque(_ATEN.special_erfcx.default, target="erfcx"), ((2, 3),), torch.special.erfcx),
+    Sample(
+        Opaque(_ATEN.linalg_cross.default, (Hole(0), Hole(1)), {"dim": -1}, "cross"),
+        ((2, 3), (2, 3)), torch.linalg.cross,
+    ),
+    Sample(
+        Opaque(_ATEN.cumprod.default, (Hole(0), -1), target="cumprod"), ((2, 3),), lambda x: x.cumprod(-1),
+    ),
+    Sample(
+        Opaque(_ATEN.cummax.default, (Hole(0), -1), target="cummax", index=0), ((2, 4),),
+        lambda x: x.cummax(-1)[0],
+    ),
+    Sample(Opaque(_ATEN.isfinite.default, target="isfinite", floating=False), ((2, 4),), torch.isfinite),
+]  # fmt: skip
+
+SAMPLES: list[Sample] = [*SMOOTH, *BILINEAR, *NORMALIZING, *ORDER, *DISCONTINUOUS, *OPAQUE]

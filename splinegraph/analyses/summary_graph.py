@@ -1,0 +1,210 @@
+"""The sections on the graph and on the inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from splinegraph.analyses.summary_study import Study
+from splinegraph.analyses.summary_values import Section, plural
+from splinegraph.core.describe import kind, shape_text
+from splinegraph.core.graph import Input, Node
+
+__all__ = ["GraphSection", "InputsSection", "NodeRow", "graph_section", "inputs_section"]
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """One node of the graph, as plain values; `kind` is 'exact', or why it is not."""
+
+    name: str
+    operator: str
+    family: str
+    kind: str
+    exact: bool
+    continuous: bool
+    shape: str
+    reads: tuple[str, ...]
+    module: str
+    source: str
+    step: int | None
+
+    @property
+    def place(self) -> str:
+        """Module path, time step and source line."""
+        step = "" if self.step is None else f"t={self.step}"
+        return " ".join(part for part in (self.module, step, self.source) if part)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GraphSection(Section):
+    """The operators, and whether the network is exactly piecewise affine.
+
+    Parameters
+    ----------
+    name : str
+    exact, continuous : bool
+        Whether every operator is piecewise affine, and whether every one is continuous.
+    obstacles : tuple of str
+        Names of the nodes because of which it is not piecewise affine.
+    jumps : tuple of str
+        Names of the nodes that are not continuous.
+    inputs, outputs : mapping from name to shape of one sample
+    operators, parameters, buffers : int
+        Numbers of operators, and of entries of trainable and other tensors.
+    batched : bool
+        False if the graph runs one sample at a time.
+    notes : tuple of str
+        Remarks of the trace.
+    nodes : tuple of NodeRow
+    """
+
+    name: str
+    exact: bool
+    continuous: bool
+    obstacles: tuple[str, ...]
+    jumps: tuple[str, ...]
+    inputs: dict[str, tuple[int, ...]]
+    outputs: dict[str, tuple[int, ...]]
+    operators: int
+    parameters: int
+    buffers: int
+    batched: bool
+    notes: tuple[str, ...]
+    nodes: tuple[NodeRow, ...]
+
+    @property
+    def headline(self) -> str:
+        if self.obstacles:
+            return f"not piecewise affine, because of {self._named(self.obstacles)}"
+        if self.jumps:
+            return f"exactly piecewise affine, but not continuous because of {self._named(self.jumps)}"
+        return "exactly piecewise affine: continuous, and affine on each cell"
+
+    def _named(self, names: tuple[str, ...]) -> str:
+        """Return the operators of some nodes, each once, with how often and where first."""
+        first: dict[str, NodeRow] = {}
+        times: dict[str, int] = {}
+        by_name = {row.name: row for row in self.nodes}
+        for row in map(by_name.__getitem__, names):
+            what = f"{row.operator} ({row.family})" if row.family != row.operator.lower() else row.operator
+            first.setdefault(what, row)
+            times[what] = times.get(what, 0) + 1
+        return ", ".join(_once(what, times[what], row) for what, row in first.items())
+
+
+def _once(what: str, times: int, row: NodeRow) -> str:
+    where = row.module or row.source or row.name
+    return f"{times} {what}, first at {where}" if times > 1 else f"{what} at {where}"
+
+
+def graph_section(study: Study) -> GraphSection:
+    """Describe the graph."""
+    graph = study.graph
+    tensors = list(graph.parameters())
+    trainable = [t for t in tensors if isinstance(t, nn.Parameter)]
+    entries = sum(t.numel() for t in trainable)
+    return GraphSection(
+        name=graph.name,
+        exact=graph.exact,
+        continuous=graph.continuous,
+        obstacles=tuple(node.name for node in graph.obstacles),
+        jumps=tuple(node.name for node in graph.operators if not node.op.continuous),
+        inputs=dict(zip(graph.inputs, graph.input_shapes, strict=True)),
+        outputs=dict(zip(graph.outputs, graph.output_shapes, strict=True)),
+        operators=len(graph.operators),
+        parameters=entries,
+        buffers=sum(t.numel() for t in tensors) - entries,
+        batched=graph.batched,
+        notes=graph.notes,
+        nodes=tuple(map(_row, graph.nodes)),
+    )
+
+
+def _row(node: Node) -> NodeRow:
+    held = node.operator
+    is_input = isinstance(held, Input)
+    return NodeRow(
+        name=node.name,
+        operator=held.label,
+        family="input" if isinstance(held, Input) else held.family,
+        kind=kind(node),
+        exact=is_input or node.op.piecewise_affine,
+        continuous=is_input or node.op.continuous,
+        shape=shape_text(node),
+        reads=node.args,
+        module=node.module,
+        source=node.source,
+        step=node.step,
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class InputsSection(Section):
+    """What the network was looked at on.
+
+    Parameters
+    ----------
+    samples : int
+    random : bool
+        Whether they are standard normal random numbers and no data.
+    lowest, highest : float
+        Range of the inputs.
+    finite : int
+        How many samples have a finite output.
+    labels : bool
+        Whether classes are known.
+    accuracy : float or None
+        Share of the samples whose largest output is that of their label; None if this has no meaning.
+    """
+
+    samples: int
+    random: bool
+    lowest: float
+    highest: float
+    finite: int
+    labels: bool
+    accuracy: float | None
+
+    @property
+    def headline(self) -> str:
+        what = "random standard normal inputs, not data" if self.random else "samples of data"
+        parts = [f"{self.samples} {what}, values from {self.lowest:.4g} to {self.highest:.4g}"]
+        if self.accuracy is not None:
+            parts.append(f"accuracy {100 * self.accuracy:.2f} %")
+        if self.finite < self.samples:
+            parts.append(f"{plural(self.samples - self.finite, 'output')} NaN or infinite")
+        return ", ".join(parts)
+
+
+def inputs_section(study: Study) -> InputsSection:
+    """Describe the inputs, and what the network says to them."""
+    finite, right, start = 0, 0, 0
+    classes = _classes(study)
+    for part in study.parts():
+        outputs = study.graph(*part, dtype=study.dtype)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        stop = start + len(part[0])
+        finite += int(torch.stack([y.isfinite().reshape(len(y), -1).all(1) for y in outputs]).all(0).sum())
+        if classes and study.labels is not None:
+            right += int((outputs[0].argmax(1).cpu() == study.labels[start:stop].cpu()).sum())
+        start = stop
+    return InputsSection(
+        samples=len(study),
+        random=study.random,
+        lowest=min(float(x.min()) for x in study.inputs if x.numel()),
+        highest=max(float(x.max()) for x in study.inputs if x.numel()),
+        finite=finite,
+        labels=study.labels is not None,
+        accuracy=right / len(study) if classes else None,
+    )
+
+
+def _classes(study: Study) -> int:
+    """Return the number of classes if labels are classes of the one output, else 0."""
+    shapes, labels = study.graph.output_shapes, study.labels
+    if labels is None or len(shapes) != 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
+        return 0
+    return shapes[0][0] if 0 <= int(labels.min()) and int(labels.max()) < shapes[0][0] else 0

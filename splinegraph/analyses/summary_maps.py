@@ -1,0 +1,176 @@
+"""The sections on boundary points and on local affine maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from splinegraph.analyses.affine_map import affine_map
+from splinegraph.analyses.batches import promote
+from splinegraph.analyses.summary_study import Study
+from splinegraph.analyses.summary_values import LISTED, Section, plural
+from splinegraph.core.graph import Node, SplineGraph
+from splinegraph.core.linearization import TIE_TOLERANCE, _slack
+from splinegraph.core.operator import Operator, SplineOperator
+from splinegraph.core.walk import walk
+
+__all__ = ["BoundarySection", "MapRow", "MapsSection", "boundary_section", "maps_section"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BoundarySection(Section):
+    """The samples at which candidates tie that differ as functions of the input.
+
+    Parameters
+    ----------
+    samples, on_boundary : int
+    indices : tuple of int
+        Which ones; at most 1000.
+    by_node : dict from name to int
+        How many samples tie at each switching operator, where there are any.
+    tolerance : float
+        In rounding units of the sample's largest value at the node.
+    """
+
+    samples: int
+    on_boundary: int
+    indices: tuple[int, ...]
+    by_node: dict[str, int]
+    tolerance: float
+
+    @property
+    def headline(self) -> str:
+        if not self.on_boundary:
+            return f"none of {plural(self.samples, 'sample')} lies on a boundary between cells"
+        verb = "lies" if self.on_boundary == 1 else "lie"
+        most = sorted(self.by_node.items(), key=lambda item: -item[1])[:3]
+        where = ", ".join(f"{count} at {name}" for name, count in most)
+        more = ", ..." if len(self.by_node) > 3 else ""
+        return f"{self.on_boundary} of {plural(self.samples, 'sample')} {verb} on a boundary ({where}{more})"
+
+
+def boundary_section(study: Study) -> BoundarySection:
+    """Find the samples on a boundary between cells, and the operators that tie there."""
+    found = [_ties(study.graph, part, study.seed) for part in study.parts()]
+    by_node = {name: torch.cat([part[name] for part in found]) for name in found[0]}
+    flags = torch.zeros(len(study), dtype=torch.bool)
+    for tied in by_node.values():
+        flags |= tied
+    return BoundarySection(
+        samples=len(study),
+        on_boundary=int(flags.sum()),
+        indices=tuple(flags.nonzero()[:LISTED, 0].tolist()),
+        by_node={name: int(tied.sum()) for name, tied in by_node.items() if bool(tied.any())},
+        tolerance=TIE_TOLERANCE,
+    )
+
+
+def _ties(graph: SplineGraph, inputs: tuple[Tensor, ...], seed: int) -> dict[str, Tensor]:
+    """Return per switching operator which samples tie there; see `core.linearization.boundary`."""
+    generator = torch.Generator().manual_seed(seed)
+    found: dict[str, Tensor] = {}
+
+    def visit(node: Node, operator: Operator, args: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
+        xs, vs = [a[0] for a in args], [a[1] for a in args]
+        value, piece = operator.value_and_piece(*xs)
+        if isinstance(operator, SplineOperator) and operator.alphabet([x.shape for x in xs]) != 1:
+            ties = operator.ties(xs, vs, _slack(node, xs))
+            ties = node.layout.samples_first(ties) if node.layout else ties[None]
+            found[node.name] = ties.reshape(len(ties), -1).any(1).cpu()
+        return value, piece.tangent(*vs)
+
+    pairs = [(x, torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)) for x in inputs]
+    walk(graph, pairs, visit, operators=graph.resolved(inputs[0].dtype, inputs[0].device, len(inputs[0])))
+    return found
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """f_c(x) = <A[x]_c, x> + b[x]_c at one sample, for its largest output c.
+
+    Parameters
+    ----------
+    sample : int
+    label : int or None
+    output : int
+        c, a flat index into the output.
+    value, matching, bias : float
+        f_c(x), the template matching value <A[x]_c, x>, and b[x]_c.
+    norm : float
+        Euclidean norm of the template A[x]_c.
+    error : float
+        Largest |f(x) - (A[x] x + b[x])| over all outputs.
+    boundary : bool
+        Whether x lies on the boundary of its cell: then A[x] is that of one of its neighbors.
+    """
+
+    sample: int
+    label: int | None
+    output: int
+    value: float
+    matching: float
+    bias: float
+    norm: float
+    error: float
+    boundary: bool
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MapsSection(Section):
+    """Local affine maps at chosen samples.
+
+    Parameters
+    ----------
+    kind : {'exact', 'tangent'}
+        'exact' if f is that map on the whole cell of x, 'tangent' if it only touches f at x.
+    output : str
+        Name of the graph's output, the first if there are several.
+    rows : tuple of MapRow
+    """
+
+    kind: Literal["exact", "tangent"]
+    output: str
+    rows: tuple[MapRow, ...]
+
+    @property
+    def headline(self) -> str:
+        if self.kind == "exact":
+            return "f(x) = A[x] x + b[x], exact on the whole cell of x"
+        return "tangents: f is not piecewise affine, and A[x] x + b[x] only touches it at x"
+
+
+def maps_section(study: Study) -> MapsSection:
+    """Open the network at the chosen samples."""
+    graph = study.graph if len(study.graph.outputs) == 1 else study.graph.output(0)
+    if not study.at:
+        return MapsSection("exact" if graph.exact else "tangent", graph.outputs[0], ())
+    at = torch.tensor(study.at)
+    inputs = promote(tuple(x[at.to(x.device)] for x in study.inputs), study.dtype)
+    local = affine_map(graph, *inputs, dtype=None)
+    value, matching, bias = (t.reshape(len(at), -1) for t in (local.value, local.matvec(*inputs), local.bias))
+    best = value.argmax(1, keepdim=True)
+    templates = local.rows(best)
+    templates = templates if isinstance(templates, tuple) else (templates,)
+    norms = torch.stack([t.reshape(len(at), -1).square().sum(1) for t in templates]).sum(0).sqrt()
+    columns = {
+        "output": best[:, 0],
+        "value": value.gather(1, best)[:, 0],
+        "matching": matching.gather(1, best)[:, 0],
+        "bias": bias.gather(1, best)[:, 0],
+        "norm": norms,
+        "error": (value - matching - bias).abs().amax(1),
+        "boundary": local.boundary,
+    }
+    labels = [None] * len(at) if study.labels is None else study.labels.cpu()[at].tolist()
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return MapsSection(
+        local.kind,
+        graph.outputs[0],
+        tuple(
+            MapRow(i, label, **dict(zip(columns, row, strict=True)))
+            for i, label, row in zip(study.at, labels, rows, strict=True)
+        ),
+    )

@@ -1,0 +1,45 @@
+"""The command `splinegraph`: its group, and how errors are shown.
+
+Exit codes: 0 complete, 1 partial result or failed check, 2 bad input.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import IO, Any
+
+import click
+
+from splinegraph.cli.analyze import analyze
+from splinegraph.errors import SplineGraphError
+
+__all__ = ["main"]
+
+
+class _BadInput(click.ClickException):
+    """An error of ours as one line on stderr."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"splinegraph: error: {self.message}", file=file, err=True)
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SplineGraphError as error:
+            raise _BadInput(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(metadata.version("splinegraph"), prog_name="splinegraph")
+def main() -> None:
+    """Open a PyTorch network as a composition of linear spline operators.
+
+    Exit codes: 0 complete, 1 partial result or failed check, 2 bad input.
+    """
+
+
+main.add_command(analyze)

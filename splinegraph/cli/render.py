@@ -1,0 +1,190 @@
+"""A report in the terminal, at any width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from splinegraph.analyses.summary import Report
+from splinegraph.analyses.summary_graph import GraphSection, InputsSection, NodeRow
+from splinegraph.analyses.summary_maps import BoundarySection, MapsSection
+from splinegraph.analyses.summary_units import CodesSection, LayerUnits, UnitsSection
+from splinegraph.analyses.summary_values import Failed, Section
+
+__all__ = ["render"]
+
+ROWS = 40
+"""Longest table; a longer one is cut in the middle."""
+
+T = TypeVar("T")
+
+
+def render(report: Report, *, saved: bool = False, console: Console | None = None) -> None:
+    """Print a report; `saved` says that all of it is in report.json too."""
+    console = Console(highlight=False) if console is None else console
+    hint = "all of them are in report.json" if saved else "all of them: --out DIR writes report.json"
+    for name, section in report.sections.items():
+        if isinstance(section, Failed):
+            console.print(Text(f"\n{name}  ", style="bold") + Text(section.headline, style="red"))
+        else:
+            RENDERERS[type(section)](console, section, hint)
+    if report.notes:
+        console.print()
+    for note in report.notes:
+        console.print(Text(note, style="yellow" if note.startswith("warning") else "dim"))
+    if not report.complete:
+        console.print(Text("some sections failed: this report is incomplete", style="bold red"))
+
+
+# pieces
+
+
+def _title(console: Console, name: str, text: str, style: str = "") -> None:
+    console.print()
+    line = Table.grid(padding=(0, 2))
+    line.add_column(no_wrap=True, style="bold", min_width=8)
+    line.add_column(style=style)
+    line.add_row(name, text)
+    console.print(line)
+
+
+def _table(columns: Sequence[tuple[str, str]]) -> Table:
+    """Return an empty table; a column is (heading, alignment and what happens if it is too long)."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for heading, how in columns:
+        right = how.startswith("right")
+        table.add_column(heading, justify="right" if right else "left", no_wrap="fold" not in how,
+                         overflow="fold" if "fold" in how else "ellipsis")  # fmt: skip
+    return table
+
+
+def _fill(
+    console: Console, table: Table, rows: Sequence[T], cells: Callable[[T], Sequence[Any]], hint: str
+) -> None:
+    """Add rows, leaving out the middle of a long list, and print the table indented."""
+    cut = len(rows) - ROWS + 1 if len(rows) > ROWS else 0
+    head = (ROWS - 1) // 2 if cut else len(rows)
+    for row in rows[:head]:
+        table.add_row(*cells(row))
+    if cut:
+        table.add_row(Text(f"… {cut} more", style="dim"))
+        for row in rows[head + cut :]:
+            table.add_row(*cells(row))
+    console.print(Padding(table, (0, 0, 0, 2)))
+    if cut:
+        console.print(Text(f"  {cut} rows are left out; {hint}", style="dim"))
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "scalar"
+
+
+# sections
+
+
+def _graph(console: Console, section: GraphSection, hint: str) -> None:
+    console.print(
+        Text(section.name, style="bold"), Text(section.headline, style="green" if section.exact else "yellow")
+    )
+    shapes = [", ".join(map(_shape, ports.values())) for ports in (section.inputs, section.outputs)]
+    console.print(
+        f"{section.operators} operators, {section.parameters:,} parameters, {shapes[0]} → {shapes[1]}",
+        style="dim",
+    )
+    for note in section.notes:
+        console.print(Text(note, style="dim"))
+    console.print()
+    columns = [
+        ("node", "left"),
+        ("operator", "left"),
+        ("shape", "left"),
+        ("kind", "left"),
+        ("module", "left"),
+    ]
+    wide = console.width >= 100
+    table = _table([*columns, ("source", "left")] if wide else columns)
+
+    def cells(row: NodeRow) -> list[Any]:
+        style = "" if row.kind in ("exact", "") else "yellow"
+        step = "" if row.step is None else f" t={row.step}"
+        found = [row.name, row.operator, row.shape, Text(row.kind, style=style), row.module + step]
+        return [*found, row.source] if wide else found
+
+    _fill(console, table, section.nodes, cells, hint)
+
+
+def _inputs(console: Console, section: InputsSection, hint: str) -> None:
+    _title(console, "inputs", section.headline, "yellow" if section.random else "")
+
+
+def _units(console: Console, section: UnitsSection, hint: str) -> None:
+    _title(console, "units", section.headline)
+    if not section.layers:
+        return
+    table = _table([("node", "left"), ("operator", "left"), ("units", "right"), ("pieces", "right"),
+                    ("share of each piece", "left"), ("dead", "right"), ("always on", "right")])  # fmt: skip
+
+    def cells(layer: LayerUnits) -> list[Any]:
+        pieces = str(layer.pieces) if layer.pieces else "∞"
+        counts = [Text(str(n), style="yellow" if n else "dim") for n in (layer.dead, layer.always_on)]
+        return [layer.name, layer.operator, str(layer.units), pieces, _shares(layer), *counts]
+
+    _fill(console, table, section.layers, cells, hint)
+    if section.dead or section.always_on:
+        console.print(
+            Text("  dead: the same number for all samples; always on: never switches, not flat", style="dim")
+        )
+
+
+def _shares(layer: LayerUnits) -> str:
+    """Return the percentages of the pieces in order, such as '63 37'; only the largest if there are many."""
+    if 0 < layer.pieces <= 6:
+        return " ".join(f"{100 * layer.share.get(p, 0.0):.0f}" for p in range(layer.pieces)) + " %"
+    piece, share = max(layer.share.items(), key=lambda item: item[1])
+    return f"most on {piece}: {100 * share:.0f} %"
+
+
+def _codes(console: Console, section: CodesSection, hint: str) -> None:
+    _title(console, "codes", section.headline)
+
+
+def _boundary(console: Console, section: BoundarySection, hint: str) -> None:
+    _title(console, "boundary", section.headline)
+
+
+def _maps(console: Console, section: MapsSection, hint: str) -> None:
+    _title(console, "maps", section.headline, "" if section.kind == "exact" else "yellow")
+    if not section.rows:
+        return
+    labels = any(row.label is not None for row in section.rows)
+    columns = [("sample", "right"), *[("label", "right")] * labels, ("c", "right"), ("f_c(x)", "right"),
+               ("<A_c, x>", "right"), ("b_c", "right"), ("|A_c|", "right"), ("|f - Ax - b|", "right"),
+               ("", "left")]  # fmt: skip
+
+    def cells(row: Any) -> list[Any]:
+        wrong = labels and row.label != row.output
+        numbers = [f"{v:.4g}" for v in (row.value, row.matching, row.bias, row.norm)]
+        output = Text(str(row.output), style="yellow" if wrong else "")
+        return [str(row.sample), *[str(row.label)] * labels, output, *numbers, f"{row.error:.0e}",
+                Text("boundary" * row.boundary, style="dim")]  # fmt: skip
+
+    _fill(console, _table(columns), section.rows, cells, hint)
+    console.print(
+        Text("  c: largest output; A_c: its template; <A_c, x>: template matching value", style="dim")
+    )
+
+
+RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {
+    GraphSection: _graph,
+    InputsSection: _inputs,
+    UnitsSection: _units,
+    CodesSection: _codes,
+    BoundarySection: _boundary,
+    MapsSection: _maps,
+}
+"""How each kind of section is shown."""
