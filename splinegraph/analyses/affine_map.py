@@ -83,7 +83,9 @@ class AffineMap:
 
     def rmatvec(self, *us: Tensor) -> Any:
         """Return A[x]^T u for u of shape (B, *out), one per output; shape (B, *in)."""
-        self._check(us, tuple(torch.cat(c) for c in zip(*(p.value for p in self.parts), strict=True)), "output")
+        self._check(
+            us, tuple(torch.cat(c) for c in zip(*(p.value for p in self.parts), strict=True)), "output"
+        )
         return self._join([part.adjoint(*part_us) for part, part_us in self._zip(us)])
 
     def rows(self, outputs: Sequence[int] | Tensor, *, chunk: int | None = None) -> Any:
@@ -129,7 +131,9 @@ class AffineMap:
 
     def verify(self) -> float:
         """Return the largest |f(x) - (A x + b)| relative to the largest |f(x)|."""
-        f, mapped, b = (t if isinstance(t, tuple) else (t,) for t in (self.value, self.matvec(*self.inputs), self.bias))
+        f, mapped, b = (
+            t if isinstance(t, tuple) else (t,) for t in (self.value, self.matvec(*self.inputs), self.bias)
+        )
         gaps = [
             float((y - (ax + c)).abs().max() / y.abs().max().clamp(min=torch.finfo(y.dtype).tiny))
             for y, ax, c in zip(f, mapped, b, strict=True)
@@ -169,7 +173,9 @@ class AffineMap:
 
     def _join(self, parts: Sequence[Any]) -> Any:
         """Concatenate tuples of tensors over the parts; a single one comes without its tuple."""
-        joined = tuple(torch.cat(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True))
+        joined = tuple(
+            torch.cat(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)
+        )
         return joined[0] if len(joined) == 1 else joined
 
     def _zip(self, values: Sequence[Tensor]) -> list[tuple[Linearization, tuple[Tensor, ...]]]:
@@ -182,7 +188,9 @@ class AffineMap:
 
     def _single_output(self, what: str) -> None:
         if len(self.graph.outputs) > 1:
-            raise ShapeError(f"{what} needs a graph with one output", remedy="choose one with graph.output(i)")
+            raise ShapeError(
+                f"{what} needs a graph with one output", remedy="choose one with graph.output(i)"
+            )
 
     @staticmethod
     def _check(given: Sequence[Tensor], wanted: Sequence[Tensor], what: str) -> None:
@@ -192,7 +200,10 @@ class AffineMap:
 
 
 def affine_map(
-    graph: SplineGraph, *inputs: Tensor, dtype: torch.dtype | None = torch.float64, batch_size: int | None = None
+    graph: SplineGraph,
+    *inputs: Tensor,
+    dtype: torch.dtype | None = torch.float64,
+    batch_size: int | None = None,
 ) -> AffineMap:
     """Return the affine map that the network applies at each input.
 
@@ -238,5 +249,3 @@ def affine_map(
     inputs = promote(inputs, dtype)
     parts = tuple(Linearization(graph, part) for part in chunks(graph, inputs, batch_size))
     return AffineMap(graph, tuple(inputs), parts)
-
-

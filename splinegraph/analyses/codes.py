@@ -84,7 +84,9 @@ class ActivationPattern:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise KeyError(f"node {name!r} has no codes; switching nodes: {', '.join(x.name for x in self.layers)}")
+        raise KeyError(
+            f"node {name!r} has no codes; switching nodes: {', '.join(x.name for x in self.layers)}"
+        )
 
     def only(self, *names: str) -> ActivationPattern:
         """Return the pattern of some operators alone."""
@@ -92,7 +94,9 @@ class ActivationPattern:
         for layer in map(self.layer, names):
             columns.append(self.packed[:, layer.start : layer.stop])
             width = layer.stop - layer.start
-            layers.append(Layer(layer.name, layer.shape, layer.alphabet, layer.bits, start, start + width, layer.dtype))
+            layers.append(
+                Layer(layer.name, layer.shape, layer.alphabet, layer.bits, start, start + width, layer.dtype)
+            )
             start += width
         return ActivationPattern(tuple(layers), np.ascontiguousarray(np.concatenate(columns, axis=1)))
 
@@ -122,7 +126,9 @@ class ActivationPattern:
             count = np.array([len(rows)])
             return UniquePatterns(self[:1], np.zeros(len(rows), dtype=np.int64), count)
         keys = rows.view(np.dtype((np.void, rows.shape[1])))[:, 0]
-        _, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+        _, first, inverse, counts = np.unique(
+            keys, return_index=True, return_inverse=True, return_counts=True
+        )
         return UniquePatterns(self[first], inverse, counts)
 
     @property
@@ -167,7 +173,10 @@ class UniquePatterns:
 
 
 def codes(
-    graph: SplineGraph, *inputs: Tensor, dtype: torch.dtype | None = torch.float64, batch_size: int | None = None
+    graph: SplineGraph,
+    *inputs: Tensor,
+    dtype: torch.dtype | None = torch.float64,
+    batch_size: int | None = None,
 ) -> ActivationPattern:
     """Return the activation patterns of a batch.
 
@@ -251,4 +260,6 @@ def _layer(
     alphabet, shape = operator.alphabet(shapes), tuple(units.shape[1:])
     bits = bits_for(alphabet, code.dtype)
     start = max((layer.stop for layer in before.values() if layer is not None), default=0)
-    return Layer(node.name, shape, alphabet, bits, start, start + bits * -(-math.prod(shape) // 8), code.dtype)
+    return Layer(
+        node.name, shape, alphabet, bits, start, start + bits * -(-math.prod(shape) // 8), code.dtype
+    )

@@ -143,9 +143,7 @@ def analyze(
     """
     with torch.no_grad():
         study = prepare(graph, data, labels, None if at is None else tuple(at), dtype, seed)
-        provenance = Provenance.of(
-            graph, dtype=dtype, seed=seed, samples=len(study), random_inputs=study.random
-        )
+        provenance = Provenance.of(graph, dtype=dtype, seed=seed, samples=len(study), random_inputs=study.random)
         sections = {name: _attempt(make, study) for name, make in SECTIONS.items()}
     return Report(graph.name, sections, tuple(notes), provenance)
 

@@ -53,8 +53,7 @@ class Provenance:
 
     Parameters
     ----------
-    splinegraph, torch : str
-        Versions.
+    version, torch_version : str
     dtype : str
         Arithmetic of the analysis.
     seed : int
@@ -63,8 +62,8 @@ class Provenance:
     weights : Weights
     """
 
-    splinegraph: str
-    torch: str
+    version: str
+    torch_version: str
     dtype: str
     seed: int
     settings: Mapping[str, Any]
@@ -79,8 +78,8 @@ class Provenance:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values; computes the hash of the weights."""
         return {
-            "splinegraph": self.splinegraph,
-            "torch": self.torch,
+            "splinegraph": self.version,
+            "torch": self.torch_version,
             "dtype": self.dtype,
             "seed": self.seed,
             **self.settings,

@@ -142,9 +142,7 @@ def _random(graph: SplineGraph, seed: int) -> tuple[Tensor, ...]:
     fewest, most = RANDOM_SAMPLES
     count = max(fewest, min(most, ENTRIES // widest(graph))) if graph.batched else fewest
     generator = torch.Generator().manual_seed(seed)
-    return tuple(
-        torch.randn(count, *shape, generator=generator, dtype=torch.float64) for shape in graph.input_shapes
-    )
+    return tuple(torch.randn(count, *shape, generator=generator, dtype=torch.float64) for shape in graph.input_shapes)
 
 
 def _check_finite(x: Tensor) -> None:
@@ -163,7 +161,5 @@ def _labels(labels: Tensor | None, count: int) -> Tensor | None:
             remedy="give one integer per sample",
         )
     if len(labels) != count:
-        raise DataError(
-            f"there are {len(labels)} labels for {count} samples", remedy="give one label per sample"
-        )
+        raise DataError(f"there are {len(labels)} labels for {count} samples", remedy="give one label per sample")
     return labels.to(torch.int64)

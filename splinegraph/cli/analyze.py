@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,27 +21,26 @@ if TYPE_CHECKING:
 __all__ = ["analyze"]
 
 
-class _Integers(click.ParamType):
-    """Integers with commas between them, at least `lowest`."""
+def _integers(text: str, lowest: int, example: str) -> tuple[int, ...]:
+    """Read integers with commas between them."""
+    items = text.strip().strip("()[]").rstrip(",").split(",")
+    if not all(item.strip().isdecimal() and int(item) >= lowest for item in items):
+        raise click.BadParameter(f"{text!r} is no list of integers from {lowest} on, such as {example}")
+    return tuple(map(int, items))
 
-    def __init__(self, name: str, lowest: int) -> None:
-        self.name, self.lowest = name, lowest
 
-    def convert(
-        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        items = re.split(r"[,x×]", value.strip().strip("()[]").rstrip(","))
-        if not all(item.strip().isdecimal() and int(item) >= self.lowest for item in items):
-            self.fail(f"{value!r} is no {self.name}; write it as 1,28,28", param, ctx)
-        return tuple(map(int, items))
+def _shapes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(_integers(text, 1, "1,28,28") for text in given)
+
+
+def _samples(ctx: click.Context, param: click.Parameter, given: str | None) -> tuple[int, ...] | None:
+    return None if given is None else _integers(given, 0, "0,1,2")
 
 
 @click.command(short_help="Report on the network in a Python file.")
 @click.argument("target")
 @click.option(
-    "--input-shape", "shapes", type=_Integers("shape", 1), multiple=True, metavar="N,N,...",
+    "--input-shape", "shapes", callback=_shapes, multiple=True, metavar="N,N,...",
     help="Shape of one input without the batch, such as 1,28,28; once per input of the model. "
     "Default: that of the data, else `input_shape` in the file.",
 )  # fmt: skip
@@ -52,7 +50,7 @@ class _Integers(click.ParamType):
     "y_test). Default: random inputs.",
 )  # fmt: skip
 @click.option(
-    "--at", type=_Integers("list of samples", 0), metavar="I,I,...",
+    "--at", callback=_samples, metavar="I,I,...",
     help="Samples whose local affine maps are shown. Default: the first five.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write DIR/report.json.")

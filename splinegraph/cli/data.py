@@ -52,9 +52,7 @@ def load_data(path: Path, *, limit: int) -> Data:
         If it cannot be read, or holds no usable inputs.
     """
     arrays = _read(path)
-    key = next((k for k in INPUTS if k in arrays), None) or next(
-        (k for k in arrays if k not in CLASSES), None
-    )
+    key = next((k for k in INPUTS if k in arrays), None) or next((k for k in arrays if k not in CLASSES), None)
     if key is None:
         raise DataError(f"{path} holds no inputs", why=_held(arrays), remedy="name the array of inputs x")
     array = arrays[key]
@@ -70,9 +68,7 @@ def load_data(path: Path, *, limit: int) -> Data:
         notes.append(f"only the first {limit} of {len(array)} samples are looked at (--limit)")
     x, y = array[:limit], _classes(arrays, len(array), path, notes)
     if x.dtype.kind != "f":
-        notes.append(
-            f"the data are {x.dtype} and were cast to float as they are, from {x.min()} to {x.max()}"
-        )
+        notes.append(f"the data are {x.dtype} and were cast to float as they are, from {x.min()} to {x.max()}")
     floats = x.astype(np.float64 if x.dtype.itemsize > 4 and x.dtype.kind == "f" else np.float32)
     return Data(path, key, torch.from_numpy(floats), None if y is None else y[:limit], tuple(notes))
 
@@ -100,9 +96,7 @@ def _held(arrays: dict[str, np.ndarray[Any, Any]]) -> str:
     return f"it has {', '.join(arrays)}" if arrays else "it is empty"
 
 
-def _classes(
-    arrays: dict[str, np.ndarray[Any, Any]], count: int, path: Path, notes: list[str]
-) -> Tensor | None:
+def _classes(arrays: dict[str, np.ndarray[Any, Any]], count: int, path: Path, notes: list[str]) -> Tensor | None:
     """Return the classes, if there are any; what is no class is left out, with a note."""
     key = next((k for k in CLASSES if k in arrays), None)
     if key is None:

@@ -21,12 +21,15 @@ __all__ = ["render"]
 ROWS = 40
 """Longest table; a longer one is cut in the middle."""
 
+WIDE = 100
+"""Columns from which a table shows what is told elsewhere too."""
+
 T = TypeVar("T")
 
 
 def render(report: Report, *, saved: bool = False, console: Console | None = None) -> None:
     """Print a report; `saved` says that all of it is in report.json too."""
-    console = Console(highlight=False) if console is None else console
+    console = Console(highlight=False, markup=False, emoji=False) if console is None else console
     hint = "all of them are in report.json" if saved else "all of them: --out DIR writes report.json"
     for name, section in report.sections.items():
         if isinstance(section, Failed):
@@ -53,19 +56,22 @@ def _title(console: Console, name: str, text: str, style: str = "") -> None:
     console.print(line)
 
 
-def _table(columns: Sequence[tuple[str, str]]) -> Table:
-    """Return an empty table; a column is (heading, alignment and what happens if it is too long)."""
+def _table(left: Sequence[str], right: Sequence[str] = (), last: Sequence[str] = ()) -> Table:
+    """Return an empty table with columns of text, of numbers, and of text again.
+
+    Where the terminal is too narrow the text gives way, never the numbers.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for heading, how in columns:
-        right = how.startswith("right")
-        table.add_column(heading, justify="right" if right else "left", no_wrap="fold" not in how,
-                         overflow="fold" if "fold" in how else "ellipsis")  # fmt: skip
+    for heading in left:
+        table.add_column(heading, overflow="fold")
+    for heading in right:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in last:
+        table.add_column(heading, no_wrap=True)
     return table
 
 
-def _fill(
-    console: Console, table: Table, rows: Sequence[T], cells: Callable[[T], Sequence[Any]], hint: str
-) -> None:
+def _fill(console: Console, table: Table, rows: Sequence[T], cells: Callable[[T], Sequence[Any]], hint: str) -> None:
     """Add rows, leaving out the middle of a long list, and print the table indented."""
     cut = len(rows) - ROWS + 1 if len(rows) > ROWS else 0
     head = (ROWS - 1) // 2 if cut else len(rows)
@@ -75,7 +81,7 @@ def _fill(
         table.add_row(Text(f"… {cut} more", style="dim"))
         for row in rows[head + cut :]:
             table.add_row(*cells(row))
-    console.print(Padding(table, (0, 0, 0, 2)))
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))
     if cut:
         console.print(Text(f"  {cut} rows are left out; {hint}", style="dim"))
 
@@ -99,15 +105,8 @@ def _graph(console: Console, section: GraphSection, hint: str) -> None:
     for note in section.notes:
         console.print(Text(note, style="dim"))
     console.print()
-    columns = [
-        ("node", "left"),
-        ("operator", "left"),
-        ("shape", "left"),
-        ("kind", "left"),
-        ("module", "left"),
-    ]
-    wide = console.width >= 100
-    table = _table([*columns, ("source", "left")] if wide else columns)
+    wide = console.width >= WIDE
+    table = _table(["node", "operator", "shape", "kind", "module", *["source"] * wide])
 
     def cells(row: NodeRow) -> list[Any]:
         style = "" if row.kind in ("exact", "") else "yellow"
@@ -126,19 +125,17 @@ def _units(console: Console, section: UnitsSection, hint: str) -> None:
     _title(console, "units", section.headline)
     if not section.layers:
         return
-    table = _table([("node", "left"), ("operator", "left"), ("units", "right"), ("pieces", "right"),
-                    ("share of each piece", "left"), ("dead", "right"), ("always on", "right")])  # fmt: skip
+    wide = console.width >= WIDE
+    table = _table(["node", *["operator"] * wide], ["units", "pieces", "dead", "always on"], ["share of each piece"])
 
     def cells(layer: LayerUnits) -> list[Any]:
         pieces = str(layer.pieces) if layer.pieces else "∞"
         counts = [Text(str(n), style="yellow" if n else "dim") for n in (layer.dead, layer.always_on)]
-        return [layer.name, layer.operator, str(layer.units), pieces, _shares(layer), *counts]
+        return [layer.name, *[layer.operator] * wide, str(layer.units), pieces, *counts, _shares(layer)]
 
     _fill(console, table, section.layers, cells, hint)
     if section.dead or section.always_on:
-        console.print(
-            Text("  dead: the same number for all samples; always on: never switches, not flat", style="dim")
-        )
+        console.print(Text("  dead: the same number for all samples; always on: never switches, not flat", style="dim"))
 
 
 def _shares(layer: LayerUnits) -> str:
@@ -162,9 +159,8 @@ def _maps(console: Console, section: MapsSection, hint: str) -> None:
     if not section.rows:
         return
     labels = any(row.label is not None for row in section.rows)
-    columns = [("sample", "right"), *[("label", "right")] * labels, ("c", "right"), ("f_c(x)", "right"),
-               ("<A_c, x>", "right"), ("b_c", "right"), ("|A_c|", "right"), ("|f - Ax - b|", "right"),
-               ("", "left")]  # fmt: skip
+    numbers = ["f_c(x)", "<A_c, x>", "b_c", "|A_c|", "|f - Ax - b|"]
+    table = _table([], ["sample", *["label"] * labels, "c", *numbers], [""])
 
     def cells(row: Any) -> list[Any]:
         wrong = labels and row.label != row.output
@@ -173,10 +169,8 @@ def _maps(console: Console, section: MapsSection, hint: str) -> None:
         return [str(row.sample), *[str(row.label)] * labels, output, *numbers, f"{row.error:.0e}",
                 Text("boundary" * row.boundary, style="dim")]  # fmt: skip
 
-    _fill(console, _table(columns), section.rows, cells, hint)
-    console.print(
-        Text("  c: largest output; A_c: its template; <A_c, x>: template matching value", style="dim")
-    )
+    _fill(console, table, section.rows, cells, hint)
+    console.print(Text("  c: largest output; A_c: its template; <A_c, x>: template matching value", style="dim"))
 
 
 RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {

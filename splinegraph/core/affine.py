@@ -75,9 +75,7 @@ class AffineOperator(SplineOperator):
         # 0 * inf and inf - inf are NaN: there the sound answer is 'anything'
         return Box(lower.nan_to_num(-math.inf, math.inf, -math.inf), upper.nan_to_num(math.inf, math.inf, -math.inf))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the exact norm for 1 and inf; for 2 the bound sqrt(|A|_1 |A|_inf).
 
         Needs `on` or `shapes`; inf without either. The l2 bound is Schur's test (Riesz-Thorin).
@@ -97,10 +95,10 @@ class AffineOperator(SplineOperator):
             return 0.0
         rows = torch.stack([part.linear(*inputs) for part in parts]).sum(0)
         if norm == math.inf:
-            return float(rows.max()) if rows.numel() else 0.0
+            return float(rows.detach().max()) if rows.numel() else 0.0
         ones = torch.ones_like(rows)
         columns = torch.stack([part.adjoint(ones, shapes)[arg] for part in parts]).sum(0)
-        return float(columns.max()) if columns.numel() else 0.0
+        return float(columns.detach().max()) if columns.numel() else 0.0
 
     def curvature(self, on: Boxes | None = None) -> Tensor:
         """Return AFFINE."""

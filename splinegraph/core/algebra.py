@@ -14,7 +14,17 @@ from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Shapes
 from splinegraph.errors import ShapeError, SplineGraphError
 
-__all__ = ["LinearCombination", "MoveAxis", "Select", "between", "combine", "compose", "output", "prune", "unbroadcast"]
+__all__ = [
+    "LinearCombination",
+    "MoveAxis",
+    "Select",
+    "between",
+    "combine",
+    "compose",
+    "output",
+    "prune",
+    "unbroadcast",
+]
 
 
 def unbroadcast(u: Tensor, shape: Sequence[int], ndim: int) -> Tensor:
@@ -50,8 +60,7 @@ class LinearCombination(AffineOperator):
         """Return c_i u, summed over broadcast axes."""
         ndim = max(len(shape) for shape in shapes)
         return tuple(
-            unbroadcast(u if c == 1 else u * c, shape, ndim)
-            for c, shape in zip(self.coefficients, shapes, strict=True)
+            unbroadcast(u if c == 1 else u * c, shape, ndim) for c, shape in zip(self.coefficients, shapes, strict=True)
         )
 
     def split(self) -> tuple[AffineOperator | None, AffineOperator | None]:
@@ -127,7 +136,9 @@ def output(graph: SplineGraph, index: tuple[int, ...]) -> SplineGraph:
     shape = node.shape
     for i in rest:
         if len(shape) < 2 or not -shape[1] <= i < shape[1]:
-            raise ShapeError(f"output index {index} does not fit an output of shape (B, {', '.join(map(str, node.shape[1:]))})")
+            raise ShapeError(
+                f"output index {index} does not fit an output of shape (B, {', '.join(map(str, node.shape[1:]))})"
+            )
         dim, shape = 1 - len(shape), (shape[0], *shape[2:])
         node = Node(
             _fresh(f"{chosen}_{'_'.join(str(j) for j in rest)}", {n.name for n in nodes}),
@@ -173,7 +184,16 @@ def between(graph: SplineGraph, start: str, end: str) -> SplineGraph:
     if last.layout and last.layout.axis != 0:
         move = MoveAxis(last.layout.axis - len(last.shape), -len(last.shape))
         name = _fresh(last.name + "_out", {n.name for n in graph.nodes})
-        exit_ = [replace(last, name=name, operator=move, args=(last.name,), shape=_batch_first(last), layout=BatchLayout())]
+        exit_ = [
+            replace(
+                last,
+                name=name,
+                operator=move,
+                args=(last.name,),
+                shape=_batch_first(last),
+                layout=BatchLayout(),
+            )
+        ]
     outputs = (exit_[0].name if exit_ else last.name,)
     kept = prune([*entry, *nodes, *exit_], outputs, (root.name,))
     bypass = [node for node in kept if node.is_input and node.name != root.name]
@@ -194,8 +214,16 @@ def compose(outer: SplineGraph, inner: SplineGraph) -> SplineGraph:
             f"cannot compose: the outputs of {inner.name} have shapes {inner.output_shapes}, "
             f"the inputs of {outer.name} {outer.input_shapes}"
         )
-    nodes, names = _relabel(outer, taken={n.name for n in inner.nodes}, known=dict(zip(outer.inputs, inner.outputs, strict=True)))
-    return _join(inner, outer, [*inner.nodes, *nodes], tuple(names[o] for o in outer.outputs), f"{outer.name}∘{inner.name}")
+    nodes, names = _relabel(
+        outer, taken={n.name for n in inner.nodes}, known=dict(zip(outer.inputs, inner.outputs, strict=True))
+    )
+    return _join(
+        inner,
+        outer,
+        [*inner.nodes, *nodes],
+        tuple(names[o] for o in outer.outputs),
+        f"{outer.name}∘{inner.name}",
+    )
 
 
 def combine(first: SplineGraph, second: SplineGraph, coefficients: tuple[float, float]) -> SplineGraph:
@@ -208,10 +236,11 @@ def combine(first: SplineGraph, second: SplineGraph, coefficients: tuple[float, 
     taken = {n.name for n in first.nodes}
     nodes, names = _relabel(second, taken=taken, known=dict(zip(second.inputs, first.inputs, strict=True)))
     taken |= {n.name for n in nodes}
+    label = _fresh("sum" if coefficients[1] > 0 else "difference", taken)
     sums = [
-        Node(_fresh("sum" if coefficients[1] > 0 else "difference", taken), LinearCombination(coefficients), (a, names[b]), first[a].shape)
-        for a, b in zip(first.outputs, second.outputs, strict=True)
-    ]  # fmt: skip
+        Node(label if i == 0 else f"{label}_{i}", LinearCombination(coefficients), (a, names[b]), first[a].shape)
+        for i, (a, b) in enumerate(zip(first.outputs, second.outputs, strict=True))
+    ]
     sign = "+" if coefficients[1] > 0 else "-"
     name = f"({first.name} {sign} {second.name})"
     return _join(first, second, [*first.nodes, *nodes, *sums], tuple(n.name for n in sums), name)

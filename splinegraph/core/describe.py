@@ -36,7 +36,14 @@ def describe(graph: SplineGraph) -> str:
     for node in graph.nodes:
         step = "" if node.step is None else f" t={node.step}"
         rows.append(
-            (node.name, node.operator.label, shape_text(node), kind(node), ", ".join(node.args), node.module + step)
+            (
+                node.name,
+                node.operator.label,
+                shape_text(node),
+                kind(node),
+                ", ".join(node.args),
+                node.module + step,
+            )
         )
     widths = [min(max(len(row[i]) for row in rows), 44) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -189,9 +189,7 @@ class SplineGraph:
         outputs = evaluate(self, inputs, dtype=dtype)
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def resolved(
-        self, dtype: torch.dtype | None, device: torch.device | None, batch: int
-    ) -> Mapping[str, Operator]:
+    def resolved(self, dtype: torch.dtype | None, device: torch.device | None, batch: int) -> Mapping[str, Operator]:
         """Return the operators with parameters cast to `dtype` and `device`, cached while those are unchanged."""
         if "static" not in self._cache:
             mine = {n.name: tuple(leaves(n.operator)) for n in self.operators}

@@ -133,9 +133,7 @@ class Operator(abc.ABC):
         shape = torch.broadcast_shapes(*(box.shape for box in boxes))
         return Box.everything(tuple(shape), boxes[0].lower.dtype)
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return an upper bound of the Lipschitz constant in one argument, `norm` on both sides.
 
         `norm` is 1, 2 or inf; `on` holds one box per argument; `shapes` is used where the constant
@@ -164,6 +162,8 @@ class SplineOperator(Operator):
     """An operator that is piecewise affine: a code names the piece of every unit."""
 
     piecewise_affine = True
+    coupled: ClassVar[bool] = False
+    """Whether the units of one fibre share their conditions, so that none can switch alone."""
 
     @abc.abstractmethod
     def alphabet(self, shapes: Shapes) -> int:

@@ -116,9 +116,7 @@ def walk_back(
     return tuple(values.get(name) for name in graph.inputs)
 
 
-def evaluate(
-    graph: SplineGraph, inputs: tuple[Any, ...], *, dtype: torch.dtype | None = None
-) -> tuple[Tensor, ...]:
+def evaluate(graph: SplineGraph, inputs: tuple[Any, ...], *, dtype: torch.dtype | None = None) -> tuple[Tensor, ...]:
     """Return the outputs for a batch, in `dtype` (default: that of the inputs)."""
     batch = graph.check_inputs(inputs)
     dtype = inputs[0].dtype if dtype is None else dtype
@@ -126,7 +124,5 @@ def evaluate(
         rows = [evaluate(graph, tuple(x[i : i + 1] for x in inputs), dtype=dtype) for i in range(batch)]
         return tuple(torch.cat(column) for column in zip(*rows, strict=True))
     operators = graph.resolved(dtype, inputs[0].device, batch)
-    outputs, _ = walk(
-        graph, [x.to(dtype) for x in inputs], lambda _, op, xs: op.forward(*xs), operators=operators
-    )
+    outputs, _ = walk(graph, [x.to(dtype) for x in inputs], lambda _, op, xs: op.forward(*xs), operators=operators)
     return outputs

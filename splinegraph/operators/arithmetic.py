@@ -218,4 +218,3 @@ def _reduce(call: Call, x: Value, dim: Any = None, keepdim: bool = False, *, dty
 @lowers("aten.cumsum.default")
 def _cumsum(call: Call, x: Value, dim: int, *, dtype: Any = None) -> Value:
     return call.emit(CumulativeSum(negative(dim, x.ndim)), x)
-

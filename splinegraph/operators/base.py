@@ -106,8 +106,8 @@ class PiecewiseElementwise(SplineOperator):
         (x,), (v,) = xs, vs
         found = torch.zeros_like(x, dtype=torch.bool)
         for i, b in enumerate(self.breakpoints):
-            slope = torch.as_tensor(self.slopes[i + 1] - self.slopes[i]).to(x)
-            jump = slope * b + torch.as_tensor(self.intercepts[i + 1] - self.intercepts[i]).to(x)
+            slope = exactly(self.slopes[i + 1] - self.slopes[i]).to(x)
+            jump = slope * b + exactly(self.intercepts[i + 1] - self.intercepts[i]).to(x)
             bend = (slope != 0) | (jump.abs() > torch.finfo(x.dtype).eps * (1 + abs(b)))
             found |= ((x - b).abs() <= slack) & bend & (v != 0)
         return found
@@ -122,7 +122,7 @@ class PiecewiseElementwise(SplineOperator):
         for i, (s, c) in enumerate(zip(self.slopes, self.intercepts, strict=True)):
             met = (box.lower <= ends[i + 1]) & (box.upper >= ends[i])
             for end in (box.lower.clamp(ends[i], ends[i + 1]), box.upper.clamp(ends[i], ends[i + 1])):
-                slope = torch.as_tensor(s).to(end)
+                slope = exactly(s).to(end)
                 value = torch.where(slope == 0, torch.zeros_like(end), slope * end) + c
                 lower = torch.where(met, torch.minimum(lower, value), lower)
                 upper = torch.where(met, torch.maximum(upper, value), upper)
@@ -134,16 +134,15 @@ class PiecewiseElementwise(SplineOperator):
         """Return the largest |slope| met; infinite if a jump is met. The same in every norm."""
         largest = 0.0
         for i, s in enumerate(self.slopes):
-            slope = torch.as_tensor(s).abs()
             met = self._met(i, on)
-            largest = max(largest, float(torch.where(met, slope.to(torch.float64), 0.0).max()))
+            largest = max(largest, float(torch.where(met, exactly(s).abs(), 0.0).max()))
         return math.inf if bool(self._jumps(on).any()) else largest
 
     def curvature(self, on: Boxes | None = None) -> Tensor:
         """Return CONVEX where the slopes met increase, CONCAVE where they decrease."""
         convex = concave = ~self._jumps(on)
         for i, b in enumerate(self.breakpoints):
-            step = torch.as_tensor(self.slopes[i + 1] - self.slopes[i])
+            step = exactly(self.slopes[i + 1] - self.slopes[i])
             inside = torch.tensor(True) if on is None else (on[0].lower < b) & (on[0].upper > b)
             convex = convex & (~inside | (step >= 0))
             concave = concave & (~inside | (step <= 0))
@@ -153,7 +152,7 @@ class PiecewiseElementwise(SplineOperator):
         """Return the direction in which all pieces and jumps met agree."""
         up = down = torch.tensor(True)
         for i, s in enumerate(self.slopes):
-            met, slope = self._met(i, on), torch.as_tensor(s)
+            met, slope = self._met(i, on), exactly(s)
             up, down = up & (~met | (slope >= 0)), down & (~met | (slope <= 0))
         jump = ~self._jumps(on)
         return Monotonicity.NONDECREASING.where(up & jump) | Monotonicity.NONINCREASING.where(down & jump)
@@ -242,9 +241,18 @@ class _ChosenPiece(Piece):
         return (u * self.slope(u),)
 
 
+def exactly(value: Scalar) -> Tensor:
+    """Return a declared number as a float64 tensor; torch's default type would round it."""
+    return torch.as_tensor(value).detach() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
+
+
 def exceeds(x: Tensor, threshold: float | Tensor) -> Tensor:
     """Return ``x > threshold`` as int8; numpy's comparison is several times faster than torch's on CPU."""
-    if x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and not torch.compiler.is_compiling():
+    if (
+        x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+        and not torch.compiler.is_compiling()
+    ):
         other = threshold.detach().numpy() if isinstance(threshold, Tensor) else threshold
         return torch.from_numpy(np.greater(x.detach().numpy(), other)).view(torch.int8)
     return (x > threshold).view(torch.int8)

@@ -9,11 +9,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from splinegraph.core.affine import AffineOperator
 from splinegraph.operators.base import ElementwiseSpline, Scalar
-from splinegraph.operators.registry import Call, Value, constant, lowers
+from splinegraph.operators.registry import Call, Value, lowers
 
-__all__ = ["PReLU", "Abs", "Clamp", "Hardsigmoid", "LeakyReLU", "LowerClamp", "ReLU", "Softshrink", "UpperClamp"]
+__all__ = [
+    "Abs",
+    "Clamp",
+    "Hardsigmoid",
+    "LeakyReLU",
+    "LowerClamp",
+    "PReLU",
+    "ReLU",
+    "Softshrink",
+    "UpperClamp",
+]
 
 
 @lowers("aten.relu.default")
@@ -200,12 +209,13 @@ def _relu6(call: Call, x: Value) -> Value:
 @lowers("aten.prelu.default", "aten._prelu_kernel.default")
 def _prelu(call: Call, x: Value, weight: Any) -> Value:
     if isinstance(weight, Value) or isinstance(x, Tensor):
-        return call.opaque()
+        opaque: Value = call.opaque()
+        return opaque
     return call.emit(PReLU(weight, max(x.ndim - 2, 0)), x)
 
 
 @lowers("aten.clamp.default")
-def _clamp(call: Call, x: Value, min: float | None = None, max: float | None = None) -> Value:  # noqa: A002
+def _clamp(call: Call, x: Value, min: float | None = None, max: float | None = None) -> Value:
     if min is None and max is None:
         return x
     if max is None:
@@ -218,10 +228,10 @@ def _clamp(call: Call, x: Value, min: float | None = None, max: float | None = N
 
 
 @lowers("aten.clamp_min.default")
-def _clamp_min(call: Call, x: Value, min: float) -> Value:  # noqa: A002
+def _clamp_min(call: Call, x: Value, min: float) -> Value:
     return _clamp(call, x, min=min)
 
 
 @lowers("aten.clamp_max.default")
-def _clamp_max(call: Call, x: Value, max: float) -> Value:  # noqa: A002
+def _clamp_max(call: Call, x: Value, max: float) -> Value:
     return _clamp(call, x, max=max)

@@ -110,7 +110,7 @@ class BatchNorm(AffineOperator):
 
     @property
     def scale(self) -> Tensor:
-        """weight / sqrt(var + eps), shaped to broadcast."""
+        """Weight / sqrt(var + eps), shaped to broadcast."""
         scale = torch.rsqrt(self.var + self.eps)
         scale = scale if self.weight is None else scale * self.weight
         return scale.reshape(-1, *(1,) * self.trailing)

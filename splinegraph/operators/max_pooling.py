@@ -16,8 +16,10 @@ from splinegraph.operators.base import exceeds
 from splinegraph.operators.linear import spread
 from splinegraph.operators.maximum import MaxOperator, code_dtype
 from splinegraph.operators.registry import Call, Value, lowers
+from splinegraph.operators.shape import cut
 
 __all__ = ["AdaptiveMaxPool", "MaxPool"]
+
 
 class _PickPiece(Piece):
     """Pick one entry per unit from the last axes (of the given sizes), flattened; others untouched."""
@@ -31,14 +33,13 @@ class _PickPiece(Piece):
     def tangent(self, *vs: Tensor) -> Tensor:
         flat, index = vs[0].flatten(-len(self.sizes)), self.index.flatten(-len(self.sizes))
         picked = flat.gather(-1, index.expand(*flat.shape[:-1], index.shape[-1]))
-        return picked.unflatten(-1, self.index.shape[-len(self.sizes) :])
+        return picked.reshape(*flat.shape[:-1], *self.index.shape[-len(self.sizes) :])
 
     def adjoint(self, u: Tensor) -> tuple[Tensor, ...]:
         flat, index = u.flatten(-len(self.sizes)), self.index.flatten(-len(self.sizes))
         zeros = u.new_zeros(*flat.shape[:-1], math.prod(self.sizes))
         placed = zeros.scatter_add_(-1, index.expand_as(flat), flat)
         return (placed.unflatten(-1, self.sizes),)
-
 
 
 def _grid(sizes: Sequence[int]) -> Tensor:
@@ -156,12 +157,12 @@ class MaxPool(_Pool):
             if any(sides):
                 value = F.pad(value, sides, value=-torch.inf)
                 code = None if code is None else F.pad(code, sides)
-            cuts = [(..., slice(j * a, j * a + (count - 1) * s + 1, s), *(slice(None),) * (-dim - 1)) for j in range(k)]
-            best, place = value[cuts[0]], None if code is None else code[cuts[0]]
+            parts = [slice(j * a, j * a + (count - 1) * s + 1, s) for j in range(k)]
+            best, place = cut(value, dim, parts[0]), None if code is None else cut(code, dim, parts[0])
             for j in range(1, k):
-                challenger = value[cuts[j]]
+                challenger = cut(value, dim, parts[j])
                 wins = exceeds(challenger, best)
-                here = wins * (j * width) if code is None else code[cuts[j]] + j * width
+                here = wins * (j * width) if code is None else cut(code, dim, parts[j]) + j * width
                 if place is None:
                     place = here
                 elif code is None:
@@ -179,7 +180,9 @@ class MaxPool(_Pool):
         if not self.ceil_mode:
             return span // s + 1
         count = -(-span // s) + 1
-        return count - 1 if (count - 1) * s >= n + p else count  # a window must start inside, or in the left padding
+        return (
+            count - 1 if (count - 1) * s >= n + p else count
+        )  # a window must start inside, or in the left padding
 
     def piece(self, code: Tensor, shapes: Shapes) -> Piece:
         sizes = tuple(shapes[0][-len(self.kernel) :])
@@ -256,7 +259,8 @@ class AdaptiveMaxPool(_Pool):
 
     def _spans(self, sizes: Sequence[int]) -> list[list[tuple[int, int]]]:
         return [
-            [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)] for n, m in zip(sizes, self.size, strict=True)
+            [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
+            for n, m in zip(sizes, self.size, strict=True)
         ]
 
     def _kernel(self, sizes: Sequence[int]) -> list[int]:
@@ -277,7 +281,7 @@ class AdaptiveMaxPool(_Pool):
         windows = self._windows(x.shape[-d:]).to(x.device)
         values = x.flatten(-d)[..., windows.clamp(min=0)].masked_fill(windows < 0, -torch.inf)
         first = (values == values.amax(-1, keepdim=True)).to(torch.int8).argmax(-1)
-        return first.unflatten(-1, self.size).to(code_dtype(windows.shape[1]))
+        return first.reshape(*first.shape[:-1], *self.size).to(code_dtype(windows.shape[1]))
 
     def piece(self, code: Tensor, shapes: Shapes) -> Piece:
         d = len(self.size)
@@ -304,13 +308,15 @@ class AdaptiveMaxPool(_Pool):
     def lipschitz(
         self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
     ) -> float:
-        """Return m^(1/p): windows overlap at most twice per axis, and not where sizes divide."""
+        """Return m^(1/p), with m the largest number of windows that share an entry; 1 for linf."""
         shape = shapes[0] if shapes is not None else None if on is None else on[0].shape
-        sizes = [0] * len(self.size) if shape is None else list(shape[-len(self.size) :])
-        share = math.prod(
-            1 if shape is not None and n % m == 0 else 2 for n, m in zip(sizes, self.size, strict=True)
-        )
-        return {1: float(share), 2: math.sqrt(share), math.inf: 1.0}[norm]
+        if norm == math.inf:
+            return 1.0
+        if shape is None:
+            return math.inf
+        windows = self._windows(tuple(shape[-len(self.size) :]))
+        share = int(torch.bincount(windows[windows >= 0]).max())
+        return float(share) if norm == 1 else math.sqrt(share)
 
 
 @lowers("aten.max_pool1d.default", "aten.max_pool2d.default", "aten.max_pool3d.default")
@@ -323,7 +329,9 @@ def _max_pool(
         return call.opaque()
     kernel = spread(kernel, d)
     steps = spread(stride, d) if stride else kernel
-    return call.emit(MaxPool(kernel, steps, spread(padding, d), spread(dilation, d), ceil_mode), x, shape=call.shapes[0])
+    return call.emit(
+        MaxPool(kernel, steps, spread(padding, d), spread(dilation, d), ceil_mode), x, shape=call.shapes[0]
+    )
 
 
 @lowers(
@@ -334,7 +342,9 @@ def _max_pool_with_indices(call: Call, x: Value, *args: Any, **kwargs: Any) -> A
     return (_max_pool(call, x, *args, **kwargs),)
 
 
-@lowers("aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.adaptive_max_pool3d.default")
+@lowers(
+    "aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.adaptive_max_pool3d.default"
+)
 def _adaptive_max_pool(call: Call, x: Value, size: Any) -> Any:
     d = int(call.target[len("aten.adaptive_max_pool")])
     return (call.emit(AdaptiveMaxPool(tuple(call.shapes[0][-d:])), x, shape=call.shapes[0]),)

@@ -14,8 +14,8 @@ from torch import Tensor
 from splinegraph.core.algebra import unbroadcast
 from splinegraph.core.operator import Boxes, Conditions, Operator, Piece, Shapes, SplineOperator
 from splinegraph.core.values import Box, Curvature, Monotonicity
-from splinegraph.operators.base import exceeds
 from splinegraph.operators.arithmetic import add, scale
+from splinegraph.operators.base import exceeds
 from splinegraph.operators.registry import Call, Value, lowers, negative
 from splinegraph.operators.shape import align
 
@@ -106,7 +106,9 @@ class Maximum(MaxOperator):
         shapes = shapes if shapes is not None else None if on is None else [b.shape for b in on]
         if shapes is None:
             return math.inf
-        copies = math.prod(torch.broadcast_shapes(*(tuple(s) for s in shapes))) / max(math.prod(shapes[arg]), 1)
+        copies = math.prod(torch.broadcast_shapes(*(tuple(s) for s in shapes))) / max(
+            math.prod(shapes[arg]), 1
+        )
         return math.sqrt(copies) if norm == 2 else copies
 
     def join(self, constants: Sequence[float], norm: float = 2) -> float:
@@ -230,18 +232,18 @@ def _minimum(call: Call, a: Any, b: Any) -> Any:
 
 
 @lowers("aten.clamp.Tensor")
-def _clamp_tensor(call: Call, x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002
+def _clamp_tensor(call: Call, x: Any, min: Any = None, max: Any = None) -> Any:
     x = x if min is None else _maximum(call, x, min)
     return x if max is None else _minimum(call, x, max)
 
 
 @lowers("aten.clamp_min.Tensor")
-def _clamp_min_tensor(call: Call, x: Any, min: Any) -> Any:  # noqa: A002
+def _clamp_min_tensor(call: Call, x: Any, min: Any) -> Any:
     return _maximum(call, x, min)
 
 
 @lowers("aten.clamp_max.Tensor")
-def _clamp_max_tensor(call: Call, x: Any, max: Any) -> Any:  # noqa: A002
+def _clamp_max_tensor(call: Call, x: Any, max: Any) -> Any:
     return _minimum(call, x, max)
 
 
@@ -269,5 +271,3 @@ def _max_dim(call: Call, x: Value, dim: int, keepdim: bool = False) -> Any:
 
     sign = 1.0 if ".max." in call.target else -1.0
     return amax(call, x, dim, keepdim, sign), arg_extremum(call, x, dim, keepdim, sign, shape=call.shapes[1])
-
-

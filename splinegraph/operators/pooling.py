@@ -66,7 +66,11 @@ class AvgPool(AffineOperator):
         if len(self.kernel) == 1:
             flat, shape = flat.unsqueeze(-2), [shape[0], 1, shape[1]]
         like = u.new_zeros(()).expand(len(flat), *shape)  # only its shape is read
-        backward = torch.ops.aten.avg_pool3d_backward if len(self.kernel) == 3 else torch.ops.aten.avg_pool2d_backward
+        backward = (
+            torch.ops.aten.avg_pool3d_backward
+            if len(self.kernel) == 3
+            else torch.ops.aten.avg_pool2d_backward
+        )
         out = backward(flat, like, *self._settings())
         return (out.reshape(*leading, *shapes[0][1:]),)
 
@@ -118,7 +122,9 @@ class Resample(AffineOperator):
                 parts = [(d, (m if up else -m).clamp(min=0)) for (d, m), up in zip(axes, choice, strict=True)]
                 if all(bool((m != 0).any()) for _, m in parts):
                     signs[choice.count(False) % 2 == 0].append(tuple(parts))
-        positive, negative = (Resample(tuple(signs[s]), self.name) if signs[s] else None for s in (True, False))
+        positive, negative = (
+            Resample(tuple(signs[s]), self.name) if signs[s] else None for s in (True, False)
+        )
         return positive, negative
 
 
@@ -205,9 +211,12 @@ def _interpolation(n: int, m: int, mode: str, align_corners: bool | None, scale:
     ops = torch.ops.aten
     identity = torch.eye(n, dtype=torch.float64)[None]
     if mode == "bicubic":  # exists in two dimensions only: interpolate along one of them
-        rows = ops.upsample_bicubic2d.default(identity[..., None], [m, 1], bool(align_corners), scale, None)
-        return rows[0, :, :, 0].mT.contiguous()
-    if mode == "linear":
-        return ops.upsample_linear1d.default(identity, [m], bool(align_corners), scale)[0].mT.contiguous()
-    kernel = ops._upsample_nearest_exact1d if mode == "nearest-exact" else ops.upsample_nearest1d
-    return kernel.default(identity, [m], scale)[0].mT.contiguous()
+        rows: Tensor = ops.upsample_bicubic2d.default(
+            identity[..., None], [m, 1], bool(align_corners), scale, None
+        )[..., 0]
+    elif mode == "linear":
+        rows = ops.upsample_linear1d.default(identity, [m], bool(align_corners), scale)
+    else:
+        kernel = ops._upsample_nearest_exact1d if mode == "nearest-exact" else ops.upsample_nearest1d
+        rows = kernel.default(identity, [m], scale)
+    return rows[0].mT.contiguous()

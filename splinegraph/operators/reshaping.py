@@ -58,7 +58,9 @@ def _native_dropout(call: Call, x: Value, p: float, train: bool | None) -> Any:
     return call.opaque() if train and p > 0 else (x,)
 
 
-@lowers("aten.to.dtype", "aten._to_copy.default", "aten.to.dtype_layout", "aten.type_as.default", "aten.to.device")
+@lowers(
+    "aten.to.dtype", "aten._to_copy.default", "aten.to.dtype_layout", "aten.type_as.default", "aten.to.device"
+)
 def _cast(call: Call, x: Value, *_: Any, **__: Any) -> Any:
     if x.dtype.is_floating_point and call.dtype.is_floating_point:
         if x.dtype != call.dtype:
@@ -328,7 +330,9 @@ def _slice_scatter(
     cuts = not (isinstance(start, int | None) and isinstance(end, int | None))
     if cuts or not isinstance(part, Value):
         return part if call.shape_of(part) == call.shape else call.opaque()
-    return _replace_part(call, x, part, negative(dim, len(call.shape)), slice(start, end, step), call.shape[dim])
+    return _replace_part(
+        call, x, part, negative(dim, len(call.shape)), slice(start, end, step), call.shape[dim]
+    )
 
 
 @lowers("aten.select_scatter.default")
@@ -338,4 +342,6 @@ def _select_scatter(call: Call, x: Any, part: Any, dim: int, index: int) -> Any:
     dim = negative(dim, len(call.shape))
     shape = tuple(1 if i == len(call.shape) + dim else n for i, n in enumerate(call.shape))
     index %= call.shape[dim]
-    return _replace_part(call, x, call.reshape(part, shape=shape), dim, slice(index, index + 1), call.shape[dim])
+    return _replace_part(
+        call, x, call.reshape(part, shape=shape), dim, slice(index, index + 1), call.shape[dim]
+    )

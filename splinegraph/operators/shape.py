@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,7 +36,10 @@ class _Selection(AffineOperator):
     """Entries of the result are entries of the arguments or constants: the matrix is its own A+."""
 
     def split(self) -> Parts:
-        return self, None
+        return self._unbiased(), None
+
+    def _unbiased(self) -> AffineOperator:
+        return self
 
 
 class _Rearrangement(_Selection):
@@ -106,7 +110,7 @@ class Slice(_Rearrangement):
 
     def linear(self, *vs: Tensor) -> Tensor:
         (v,) = vs
-        return v[(..., slice(self.start, self.end, self.step), *(slice(None),) * (-self.dim - 1))]
+        return cut(v, self.dim, slice(self.start, self.end, self.step))
 
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         (shape,) = shapes
@@ -149,10 +153,8 @@ class Concat(_Rearrangement):
         return torch.cat([next(live) if f is None else f.to(xs[0]) for f in self._places(xs)], self.dim)
 
     def linear(self, *vs: Tensor) -> Tensor:
-        live, leading = iter(vs), ()
-        fixed = [f for f in self.fixed if f is not None]
-        if fixed:
-            leading = tuple(vs[0].shape[: vs[0].dim() - fixed[0].dim()])
+        live, rank = iter(vs), next((f.dim() for f in self.fixed if f is not None), 0)
+        leading = vs[0].shape[: vs[0].dim() - rank]
         parts = [next(live) if f is None else vs[0].new_zeros(*leading, *f.shape) for f in self._places(vs)]
         return torch.cat(parts, self.dim)
 
@@ -161,6 +163,9 @@ class Concat(_Rearrangement):
         sizes = [next(live)[self.dim] if f is None else f.shape[self.dim] for f in places]
         parts = torch.split(u, sizes, self.dim)
         return tuple(part for part, f in zip(parts, places, strict=True) if f is None)
+
+    def _unbiased(self) -> AffineOperator:
+        return Concat(self.dim, tuple(None if f is None else torch.zeros_like(f) for f in self.fixed))
 
     def _places(self, args: Sequence[object]) -> tuple[Tensor | None, ...]:
         return self.fixed or (None,) * len(args)
@@ -247,8 +252,18 @@ class MaskedFill(_Selection):
         zero = v.new_zeros(self.value.shape if isinstance(self.value, Tensor) else ())
         return torch.where(self.mask, zero, v)
 
+    def _unbiased(self) -> AffineOperator:
+        zero = torch.zeros_like(self.value) if isinstance(self.value, Tensor) else 0.0
+        return MaskedFill(self.mask, zero)
+
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         return (unbroadcast(torch.where(self.mask, u.new_zeros(()), u), shapes[0], len(shapes[0])),)
+
+
+def cut(x: Tensor, dim: int, part: slice) -> Tensor:
+    """Return x[..., part, ...] along an axis counted from the end."""
+    index: tuple[Any, ...] = (..., part, *(slice(None),) * (-dim - 1))
+    return x[index]
 
 
 def unsqueeze_to(call: Call, x: Value, ndim: int) -> Value:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
@@ -26,7 +25,8 @@ Choice = Sequence[int | str] | None
 
 def state_of(program: ExportedProgram, module: nn.Module | None) -> dict[str, Tensor]:
     """Return parameters and buffers by name: the user's own objects where there is a module."""
-    state: dict[str, Tensor] = {**program.state_dict, **{k: v for k, v in program.constants.items() if isinstance(v, Tensor)}}
+    state: dict[str, Tensor] = {k: v for k, v in program.constants.items() if isinstance(v, Tensor)}
+    state.update(program.state_dict)
     if module is not None:
         state.update(module.named_parameters(remove_duplicate=False))
         state.update(module.named_buffers(remove_duplicate=False))
@@ -88,6 +88,7 @@ def _repeat(value: Tensor, count: int, axis: int) -> Tensor:
 
 
 def choose(choice: Choice, names: list[str], default: list[bool]) -> set[int]:
+    """Return which flat arguments to differentiate."""
     if choice is None:
         return {i for i, yes in enumerate(default) if yes}
     found = set()
@@ -124,7 +125,5 @@ def finish(program: ExportedProgram, lowering: Lowering, results: Any, outputs: 
     used = {n.name for n in nodes}
     inputs = tuple(r for r in roots if r in used or not lowering.embed_inputs)
     nodes = prune(lowering.nodes.values(), last, inputs)
-    graph = SplineGraph(
-        nodes, inputs, tuple(last), lowering.batched, lowering.dtype, name, tuple(lowering.notes)
-    )
+    graph = SplineGraph(nodes, inputs, tuple(last), lowering.batched, lowering.dtype, name, tuple(lowering.notes))
     return graph, tuple(live)

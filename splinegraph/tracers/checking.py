@@ -12,7 +12,14 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from splinegraph.core.graph import SplineGraph
-from splinegraph.errors import BatchError, EquivalenceError, ParameterError, ShapeError, TraceError, TrainingModeError
+from splinegraph.errors import (
+    BatchError,
+    EquivalenceError,
+    ParameterError,
+    ShapeError,
+    TraceError,
+    TrainingModeError,
+)
 from splinegraph.tracers.exporting import user_line
 
 __all__ = ["check_equivalence", "check_model", "flat_outputs", "run_eagerly"]
@@ -48,7 +55,9 @@ def run_eagerly(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any])
         result = model(*args, **kwargs)
     except Exception as error:
         frames = [(f.filename, f.lineno or 0) for f in traceback.extract_tb(error.__traceback__)]
-        shapes = ", ".join(f"{tuple(x.shape)} {x.dtype}" for x in pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor))
+        shapes = ", ".join(
+            f"{tuple(x.shape)} {x.dtype}" for x in pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)
+        )
         text = next((line for line in str(error).splitlines() if line.strip()), "")
         raise ShapeError(
             f"the model fails on the example input of shape {shapes}", where=user_line(frames),
@@ -67,7 +76,7 @@ def run_eagerly(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any])
 def custom_functions(result: Any) -> list[str]:
     """Return the names of custom autograd functions in the history of a result."""
     todo = [x.grad_fn for x in pytree.tree_leaves(result) if isinstance(x, Tensor) and x.grad_fn is not None]
-    seen, names = set(todo), set()
+    seen, names = set(todo), set[str]()
     while todo:
         node = todo.pop()
         if isinstance(node, torch.autograd.function.BackwardCFunction):
@@ -100,7 +109,12 @@ def difference(found: Tensor, expected: Tensor) -> float:
 
 
 def check_equivalence(
-    graph: SplineGraph, inputs: Sequence[Tensor], expected: Sequence[Tensor], *, tolerance: float, casts: bool = False
+    graph: SplineGraph,
+    inputs: Sequence[Tensor],
+    expected: Sequence[Tensor],
+    *,
+    tolerance: float,
+    casts: bool = False,
 ) -> float:
     """Raise unless graph and model agree on a batch; return the largest relative difference."""
     with torch.no_grad():

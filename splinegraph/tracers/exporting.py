@@ -20,11 +20,26 @@ from splinegraph.operators.registry import LOWERINGS
 __all__ = ["export", "functional_name", "quiet", "target_name", "user_line"]
 
 # code that is not the user's: torch, the standard library, this package, frames without a file
-_FOREIGN = (str(Path(torch.__file__).parent), str(Path(contextlib.__file__).parent), str(Path(__file__).parents[1]), "<")
+_FOREIGN = (
+    str(Path(torch.__file__).parent),
+    str(Path(contextlib.__file__).parent),
+    str(Path(__file__).parents[1]),
+    "<",
+)
 _RECURRENT = ("aten.lstm.", "aten.gru.", "aten.rnn_tanh.", "aten.rnn_relu.", "aten.lstm_cell.", "aten.gru_cell.",
               "aten.rnn_tanh_cell.", "aten.rnn_relu_cell.")  # fmt: skip
 # composite calls that return their argument itself where they can, though their schema does not say so
-_MAY_ALIAS = {"dropout", "contiguous", "to", "reshape", "flatten", "type_as", "feature_dropout", "expand_as", "view_as"}
+_MAY_ALIAS = {
+    "dropout",
+    "contiguous",
+    "to",
+    "reshape",
+    "flatten",
+    "type_as",
+    "feature_dropout",
+    "expand_as",
+    "view_as",
+}
 
 
 def user_line(frames: list[tuple[str, int]]) -> str:
@@ -102,7 +117,8 @@ def decompose(program: ExportedProgram) -> ExportedProgram:
     table.update({t: known[t] for t in wanted if t in known})
     if not table and not any(_writes_into_view(n) for n in program.graph.nodes):
         return program
-    return program.run_decompositions(table)
+    functional: ExportedProgram = program.run_decompositions(table)
+    return functional
 
 
 def _unknown(target: Any) -> bool:

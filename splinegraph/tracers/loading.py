@@ -92,9 +92,7 @@ def _split(target: str) -> tuple[Path, str]:
 
 def _check_path(path: Path) -> None:
     if path.is_dir():
-        raise TargetError(
-            f"{path} is a folder", remedy=f"name a Python file in it, such as {path / 'model.py'}"
-        )
+        raise TargetError(f"{path} is a folder", remedy=f"name a Python file in it, such as {path / 'model.py'}")
     if not path.is_file():
         near = _near(path.name, (p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else []
         remedy = f"did you mean {path.parent / near[0]}?" if near else "give the path of a Python file"
@@ -117,9 +115,7 @@ def _parse(path: Path) -> CodeType:
         return compile(path.read_bytes(), str(path.resolve()), "exec", dont_inherit=True)
     except SyntaxError as error:
         line = f"{path.name}:{error.lineno}" if error.lineno else path.name
-        raise TargetError(
-            "the file does not parse", where=line, why=error.msg, remedy="correct it"
-        ) from error
+        raise TargetError("the file does not parse", where=line, why=error.msg, remedy="correct it") from error
     except ValueError as error:  # null bytes, in some versions of Python
         raise TargetError("the file does not parse", where=path.name, why=str(error)) from error
     except OSError as error:
@@ -190,9 +186,7 @@ def _no_model(path: Path, namespace: dict[str, Any], command: str) -> TargetErro
     if not found:
         return TargetError(what, why="it makes no torch.nn.Module", remedy="set `model = ...` in it")
     listed = ", ".join(f"{name} ({kind})" for name, kind in found.items())
-    return TargetError(
-        what, why=f"it has {listed}", remedy=f"name one: {_retype(command, path, next(iter(found)))}"
-    )
+    return TargetError(what, why=f"it has {listed}", remedy=f"name one: {_retype(command, path, next(iter(found)))}")
 
 
 def _find(path: Path, namespace: dict[str, Any], attribute: str, command: str) -> Any:

@@ -15,20 +15,15 @@ from splinegraph.core.graph import Input, Node
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
 from splinegraph.core.parameters import BATCH, Context, Expression, depends_on_batch
-from splinegraph.errors import BatchError
-from splinegraph.operators.opaque import opaque_call
 from splinegraph.operators.registry import LOWERINGS, Value
 from splinegraph.operators.shape import Reshape
+from splinegraph.tracers.call import LoweringCall, Unbatchable, functional_call
 from splinegraph.tracers.exporting import functional_name, node_line, target_name
 from splinegraph.tracers.steps import Clock
 
 __all__ = ["Lowering"]
 
 _RECURRENT_MODULES = ("LSTM", "GRU", "RNN")
-
-
-class Unbatchable(BatchError):
-    """The batch axis cannot be followed; the graph must run one sample at a time."""
 
 
 class Lowering:
@@ -58,7 +53,7 @@ class Lowering:
 
     def input(self, name: str, shape: Sequence[Any], dtype: torch.dtype, value: Any = None) -> Value:
         """Add an input node."""
-        sizes, layout = self._layout(shape, ())
+        sizes, layout = self.layout(shape, ())
         node = Node(name, Input(value), (), sizes, layout)
         return self.add(node, dtype)
 
@@ -124,9 +119,7 @@ class Lowering:
 
     # constants
 
-    def _fold(
-        self, node: fx.Node, args: Any, kwargs: Any, function: Callable[..., Any] | None = None
-    ) -> Any:
+    def _fold(self, node: fx.Node, args: Any, kwargs: Any, function: Callable[..., Any] | None = None) -> Any:
         """Return a constant: evaluated if it holds neither parameters nor inputs, else an expression."""
         if node.meta.get("val") is None and not node.users:
             return None  # an assertion
@@ -136,11 +129,16 @@ class Lowering:
             value = node.meta["val"]
             expression = Expression(node.target, args, kwargs)  # type: ignore[arg-type]
             return self.input(node.name, value.shape, value.dtype, expression)
-        result = Expression(function or _functional(node.target), tuple(args), dict(kwargs))
+        result = Expression(function or functional_call(node.target), tuple(args), dict(kwargs))
         operands = list(_flat((args, kwargs)))
         plain = all(not isinstance(a, (Tensor, Expression)) or id(a) in self._plain for a in operands)
         deterministic = "rand" not in name and "bernoulli" not in name
-        if plain and deterministic and not depends_on_batch((args, kwargs)) and _is_tensor(node.meta.get("val")):
+        if (
+            plain
+            and deterministic
+            and not depends_on_batch((args, kwargs))
+            and isinstance(node.meta.get("val"), Tensor)
+        ):
             with torch.no_grad():
                 return self.constant(Context().value(result))
         if plain:
@@ -166,12 +164,12 @@ class Lowering:
 
     def _size(self, symbol: torch.SymInt) -> Any:
         """Return a symbolic size as a multiple of the batch size."""
-        factor = self._factor(symbol)
+        factor = self.factor(symbol)
         if factor is None:
             raise Unbatchable("a size is no multiple of the batch size", why=str(symbol))
         return BATCH if factor == 1 else Expression(python_operator.mul, (factor, BATCH))
 
-    def _factor(self, size: Any) -> int | None:
+    def factor(self, size: Any) -> int | None:
         """Return k if `size` is k times the batch size, 0 if it is a plain number, None otherwise."""
         if isinstance(size, int):
             return 0
@@ -202,7 +200,17 @@ class Lowering:
         names = tuple(a.name for a in args)
         step = self._step(operator, names, name) if recurrent else None
         return self.add(
-            Node(name, operator, names, tuple(shape), layout, module, node_line(node), step, target_name(node.target)),
+            Node(
+                name,
+                operator,
+                names,
+                tuple(shape),
+                layout,
+                module,
+                node_line(node),
+                step,
+                target_name(node.target),
+            ),
             dtype,
         )
 
@@ -227,11 +235,11 @@ class Lowering:
 
     # shapes
 
-    def _layout(self, shape: Sequence[Any], args: Sequence[Value], operator: Operator | None = None) -> tuple[
+    def layout(self, shape: Sequence[Any], args: Sequence[Value], operator: Operator | None = None) -> tuple[
         tuple[int, ...], BatchLayout | None
     ]:  # fmt: skip
         """Return a symbolic shape at batch size 1, and where its batch axis is."""
-        factors = [self._factor(n) for n in shape]
+        factors = [self.factor(n) for n in shape]
         axes = [i for i, k in enumerate(factors) if k]
         if self.batched and (len(axes) != 1 or None in factors):
             raise Unbatchable(
@@ -272,148 +280,10 @@ class Lowering:
             shape = (1, layout.inner, *value.shape[1:])
         else:
             raise Unbatchable("the batch of an output is folded behind another axis", where=node.where)
-        return self.add(replace(node, name=name, operator=operator, args=(value.name,), shape=shape, layout=BatchLayout()), value.dtype)
-
-
-class LoweringCall:
-    """One call being lowered; implements `splinegraph.operators.registry.Call`."""
-
-    def __init__(self, lowering: Lowering, node: fx.Node, args: Any, kwargs: Any) -> None:
-        self._lowering, self._node, self._args, self._kwargs = lowering, node, args, kwargs
-        self._emitted: list[str] = []
-        self.target = functional_name(target_name(node.target))
-        results = node.meta.get("val")
-        self._results = [r for r in (results if isinstance(results, (tuple, list)) else [results]) if _is_tensor(r)]
-        self.dtype: torch.dtype = self._results[0].dtype if self._results else lowering.dtype
-        self._several = isinstance(results, (tuple, list))
-
-    @property
-    def dtypes(self) -> tuple[torch.dtype, ...]:
-        return tuple(r.dtype for r in self._results)
-
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(self._at_one(r.shape) for r in self._results)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._at_one(self._results[0].shape)
-
-    def _at_one(self, shape: Sequence[Any]) -> tuple[int, ...]:
-        factors = [self._lowering._factor(n) for n in shape]
-        if None in factors:
-            raise Unbatchable("a size is no multiple of the batch size", why=str(tuple(map(str, shape))))
-        return tuple(int(n) if k == 0 else int(k or 1) for n, k in zip(shape, factors, strict=True))
-
-    def emit(self, operator: Operator, *args: Value, shape: Sequence[int] | None = None) -> Value:
-        lowering, dtype = self._lowering, self.dtype
-        layout: BatchLayout | None
-        if shape is None:
-            sizes, layout = lowering._layout(self._results[0].shape, args, operator)
-        else:
-            sizes, axis, dtype = infer_shape(operator, args, tuple(shape), batched=lowering.batched)
-            layout = lowering.layout_at(sizes, axis, args, operator) if lowering.batched else None
-        name = self._node.name if not self._emitted else f"{self._node.name}__{len(self._emitted)}"
-        while name in lowering.nodes:
-            name += "_"
-        self._emitted.append(name)
-        return lowering.emit(operator, args, sizes, layout, node=self._node, name=name, dtype=dtype)
-
-    def finish(self, result: Any) -> Any:
-        """Give the call's own name to the node that holds its result, if it became several nodes."""
-        mine = self._node.name
-        if isinstance(result, Value) and result.name != mine and result.name in self._emitted:
-            lowering = self._lowering
-            swap = {result.name: mine, mine: result.name}
-            tail = {name: (lowering.nodes.pop(name), lowering.values[name].dtype) for name in self._emitted}
-            for name, (node, dtype) in tail.items():
-                args = tuple(swap.get(a, a) if a in tail else a for a in node.args)
-                value = lowering.add(replace(node, name=swap.get(name, name), args=args), dtype)
-                if name == result.name:
-                    result = value
-        return result
-
-    def opaque(self) -> Any:
-        return opaque_call(self, _functional(self._node.target), self._args, self._kwargs)
-
-    def reshape(self, x: Value, shape: Sequence[int] | None = None, batch_axis: int | None = None) -> Value:
-        """Reshape; the batch axis of the result is the one axis whose size may not be fixed."""
-        if not self._lowering.batched:
-            sizes = self.shape if shape is None else tuple(shape)
-            return self.emit(Reshape(sizes, x.ndim), x, shape=sizes)
-        if shape is None:
-            axis = [bool(self._lowering._factor(n)) for n in self._results[0].shape].index(True)
-            sizes = self.shape
-            return self.emit(Reshape(tuple(-1 if i == axis else n for i, n in enumerate(sizes)), x.ndim), x)
-        assert x.layout is not None
-        # a reshape keeps the batch's stride; axes of size one leave a choice: take the nearest
-        fits = [i for i in range(len(shape)) if self._keeps_batch(x, tuple(shape), i)]
-        if batch_axis is None and not fits:
-            raise Unbatchable("a reshape cuts through the batch")
-        origin = x.layout.axis
-        axis = min(fits, key=lambda i: abs(i - origin)) if batch_axis is None else batch_axis
-        free = tuple(-1 if i == axis else n for i, n in enumerate(shape))
-        return self.emit(Reshape(free, x.ndim), x, shape=shape)
-
-    @staticmethod
-    def _keeps_batch(x: Value, shape: tuple[int, ...], axis: int) -> bool:
-        after = x.layout.after_view(x.shape, shape, axis) if x.layout else None
-        return after is not None and x.layout is not None and after.factor == x.layout.factor
-
-    def note(self, text: str) -> None:
-        self._lowering.notes[text] = None
-
-    def shape_of(self, value: Any) -> tuple[int, ...]:
-        if isinstance(value, Value):
-            return value.shape
-        known = self._lowering.evaluate(value)
-        return tuple(known.shape) if isinstance(known, Tensor) else ()
-
-    def rank(self, value: Any) -> int:
-        return len(self.shape_of(value))
-
-    def broadcast(self, shape: Sequence[int], value: Any) -> tuple[int, ...]:
-        return tuple(torch.broadcast_shapes(tuple(shape), self.shape_of(value)))
-
-    def fixed(self, value: Any) -> Tensor | None:
-        if isinstance(value, Value) or depends_on_batch(value):
-            return None
-        known = self._lowering.evaluate(value)
-        return known if isinstance(known, Tensor) else None
-
-    def operator_of(self, value: Value) -> Operator | None:
-        operator = self._lowering.nodes[value.name].operator
-        return None if isinstance(operator, Input) else operator
-
-    def args_of(self, value: Value) -> tuple[Value, ...]:
-        return tuple(self._lowering.values[a] for a in self._lowering.nodes[value.name].args)
-
-
-def infer_shape(
-    operator: Operator, args: Sequence[Value], shape: tuple[int, ...], *, batched: bool
-) -> tuple[tuple[int, ...], int, torch.dtype]:
-    """Return shape, batch axis and dtype of an intermediate node, by running it on shapes alone.
-
-    Two batch sizes tell which axis holds the batch; -1 if the graph is for one sample.
-    """
-    found = []
-    for batch in (2, 3) if batched else (1,):
-        context = Context(device=torch.device("meta"), batch=batch)
-        sizes = [[n * batch if a.layout and i == a.layout.axis else n for i, n in enumerate(a.shape)] for a in args]
-        xs = [torch.empty(s, dtype=a.dtype, device="meta") for s, a in zip(sizes, args, strict=True)]
-        found.append(context.resolve(operator).forward(*xs))
-    shapes = [tuple(y.shape) for y in found]
-    axes = [i for i, sizes_ in enumerate(zip(*shapes, strict=True)) if len(set(sizes_)) > 1]
-    if len(axes) != batched:
-        raise Unbatchable("a value does not carry the batch on one axis", why=f"it has shapes {shapes}")
-    at_one = tuple(n // 2 if i in axes else n for i, n in enumerate(shapes[0]))
-    if at_one != shape:
-        raise AssertionError(f"{operator.label} was declared with shape {shape} and has {at_one}")
-    return at_one, axes[0] if axes else -1, found[0].dtype
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
+        return self.add(
+            replace(node, name=name, operator=operator, args=(value.name,), shape=shape, layout=BatchLayout()),
+            value.dtype,
+        )
 
 
 def _live(tree: Any) -> bool:
@@ -433,15 +303,6 @@ def _attribute(module: fx.GraphModule, path: Any) -> Any:
     for part in str(path).split("."):
         found = getattr(found, part)
     return found
-
-
-def _functional(target: Any) -> Any:
-    """Return the call without side effects."""
-    name = target_name(target)
-    if functional_name(name) == name:
-        return target
-    _, packet, overload = functional_name(name).split(".")
-    return getattr(getattr(torch.ops.aten, packet), overload)
 
 
 def _module_path(node: fx.Node) -> tuple[str, bool]:

@@ -17,11 +17,12 @@ from splinegraph.core.graph import Input, SplineGraph
 from splinegraph.core.parameters import Context
 from splinegraph.errors import SplineGraphError, TraceError
 from splinegraph.tracers.binding import Choice, bind, finish, state_of
+from splinegraph.tracers.call import Unbatchable
 from splinegraph.tracers.catalogue import load_all
 from splinegraph.tracers.checking import TOLERANCE, check_equivalence, check_model, flat_outputs, run_eagerly
 from splinegraph.tracers.exporting import decompose, export, quiet
 from splinegraph.tracers.inputs import Example
-from splinegraph.tracers.lowering import Lowering, Unbatchable
+from splinegraph.tracers.lowering import Lowering
 
 __all__ = ["trace"]
 
@@ -112,7 +113,9 @@ def trace(
         del expected
     traced = _trace(program, module, example, inputs, outputs, name)
     if check:
-        _check(traced, module if program is None else program.module(), example)
+        runnable = program.module() if program is not None else module
+        assert runnable is not None
+        _check(traced, runnable, example)
     return traced.graph
 
 
@@ -122,7 +125,8 @@ def _prepare(model: nn.Module | ExportedProgram) -> tuple[ExportedProgram | None
     if isinstance(model, nn.Module):
         return None, model
     raise TraceError(
-        f"cannot trace a {type(model).__name__}", remedy="give a torch.nn.Module or a torch.export.ExportedProgram"
+        f"cannot trace a {type(model).__name__}",
+        remedy="give a torch.nn.Module or a torch.export.ExportedProgram",
     )
 
 
@@ -155,7 +159,7 @@ def _trace(
 def _symbolic(program: ExportedProgram) -> bool:
     """Return whether a user input kept a symbolic size, and only one symbol is left."""
     user = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT}
-    symbols = set()
+    symbols = set[str]()
     for node in program.graph.nodes:
         if node.op == "placeholder" and node.name in user and isinstance(node.meta.get("val"), Tensor):
             symbols.update(str(n) for n in node.meta["val"].shape if isinstance(n, torch.SymInt))
@@ -202,9 +206,7 @@ def _check(traced: _Traced, module: nn.Module, example: Example) -> None:
     if double is not None:
         args, kwargs, expected = double
         inputs = _graph_inputs(traced, example, args, kwargs, torch.float64)
-        check_equivalence(
-            graph, inputs, [expected[i] for i in which], tolerance=TOLERANCE[torch.float64], casts=casts
-        )
+        check_equivalence(graph, inputs, [expected[i] for i in which], tolerance=TOLERANCE[torch.float64], casts=casts)
 
 
 def _double(module: nn.Module, example: Example) -> tuple[Any, Any, list[Tensor]] | None:
@@ -223,9 +225,7 @@ def _double(module: nn.Module, example: Example) -> tuple[Any, Any, list[Tensor]
     return (args, kwargs, result) if all(r.dtype == torch.float64 for r in result if r.is_floating_point()) else None
 
 
-def _graph_inputs(
-    traced: _Traced, example: Example, args: Any, kwargs: Any, dtype: torch.dtype
-) -> list[Tensor]:
+def _graph_inputs(traced: _Traced, example: Example, args: Any, kwargs: Any, dtype: torch.dtype) -> list[Tensor]:
     """Return what the graph takes for a call of the model: its live arguments, batch first."""
     roots = [traced.graph[name] for name in traced.graph.inputs]
     count = next(x.shape[a] for x, a in zip(example.leaves((args, kwargs)), example.flat_axes, strict=True) if a >= 0)

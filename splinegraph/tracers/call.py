@@ -1,0 +1,176 @@
+"""One exported call on its way to becoming nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, fx
+
+from splinegraph.core.graph import Input
+from splinegraph.core.layout import BatchLayout
+from splinegraph.core.operator import Operator
+from splinegraph.core.parameters import Context, depends_on_batch
+from splinegraph.errors import BatchError
+from splinegraph.operators.opaque import opaque_call
+from splinegraph.operators.registry import Value
+from splinegraph.operators.shape import Reshape
+from splinegraph.tracers.exporting import functional_name, target_name
+
+if TYPE_CHECKING:
+    from splinegraph.tracers.lowering import Lowering
+
+__all__ = ["LoweringCall", "Unbatchable", "functional_call", "infer_shape"]
+
+
+class Unbatchable(BatchError):
+    """The batch axis cannot be followed; the graph must run one sample at a time."""
+
+
+class LoweringCall:
+    """One call being lowered; implements `splinegraph.operators.registry.Call`."""
+
+    def __init__(self, lowering: Lowering, node: fx.Node, args: Any, kwargs: Any) -> None:
+        self._lowering, self._node, self._args, self._kwargs = lowering, node, args, kwargs
+        self._emitted: list[str] = []
+        self.target = functional_name(target_name(node.target))
+        results = node.meta.get("val")
+        self._results = [
+            r for r in (results if isinstance(results, (tuple, list)) else [results]) if isinstance(r, Tensor)
+        ]
+        self.dtype: torch.dtype = self._results[0].dtype if self._results else lowering.dtype
+
+    @property
+    def dtypes(self) -> tuple[torch.dtype, ...]:
+        return tuple(r.dtype for r in self._results)
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(self._at_one(r.shape) for r in self._results)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._at_one(self._results[0].shape)
+
+    def _at_one(self, shape: Sequence[Any]) -> tuple[int, ...]:
+        factors = [self._lowering.factor(n) for n in shape]
+        if None in factors:
+            raise Unbatchable("a size is no multiple of the batch size", why=str(tuple(map(str, shape))))
+        return tuple(int(n) if k == 0 else int(k or 1) for n, k in zip(shape, factors, strict=True))
+
+    def emit(self, operator: Operator, *args: Value, shape: Sequence[int] | None = None) -> Value:
+        lowering, dtype = self._lowering, self.dtype
+        layout: BatchLayout | None
+        if shape is None:
+            sizes, layout = lowering.layout(self._results[0].shape, args, operator)
+        else:
+            sizes, axis, dtype = infer_shape(operator, args, tuple(shape), batched=lowering.batched)
+            layout = lowering.layout_at(sizes, axis, args, operator) if lowering.batched else None
+        name = self._node.name if not self._emitted else f"{self._node.name}__{len(self._emitted)}"
+        while name in lowering.nodes:
+            name += "_"
+        self._emitted.append(name)
+        return lowering.emit(operator, args, sizes, layout, node=self._node, name=name, dtype=dtype)
+
+    def finish(self, result: Any) -> Any:
+        """Give the call's own name to the node that holds its result, if it became several nodes."""
+        mine = self._node.name
+        if isinstance(result, Value) and result.name != mine and result.name in self._emitted:
+            lowering = self._lowering
+            swap = {result.name: mine, mine: result.name}
+            tail = {name: (lowering.nodes.pop(name), lowering.values[name].dtype) for name in self._emitted}
+            for name, (node, dtype) in tail.items():
+                args = tuple(swap.get(a, a) if a in tail else a for a in node.args)
+                value = lowering.add(replace(node, name=swap.get(name, name), args=args), dtype)
+                if name == result.name:
+                    result = value
+        return result
+
+    def opaque(self) -> Any:
+        return opaque_call(self, functional_call(self._node.target), self._args, self._kwargs)
+
+    def reshape(self, x: Value, shape: Sequence[int] | None = None, batch_axis: int | None = None) -> Value:
+        """Reshape; the batch axis of the result is the one axis whose size may not be fixed."""
+        if not self._lowering.batched:
+            sizes = self.shape if shape is None else tuple(shape)
+            return self.emit(Reshape(sizes, x.ndim), x, shape=sizes)
+        if shape is None:
+            axis = [bool(self._lowering.factor(n)) for n in self._results[0].shape].index(True)
+            sizes = self.shape
+            return self.emit(Reshape(tuple(-1 if i == axis else n for i, n in enumerate(sizes)), x.ndim), x)
+        assert x.layout is not None
+        # a reshape keeps the batch's stride; axes of size one leave a choice: take the nearest
+        fits = [i for i in range(len(shape)) if self._keeps_batch(x, tuple(shape), i)]
+        if batch_axis is None and not fits:
+            raise Unbatchable("a reshape cuts through the batch")
+        origin = x.layout.axis
+        axis = min(fits, key=lambda i: abs(i - origin)) if batch_axis is None else batch_axis
+        free = tuple(-1 if i == axis else n for i, n in enumerate(shape))
+        return self.emit(Reshape(free, x.ndim), x, shape=shape)
+
+    @staticmethod
+    def _keeps_batch(x: Value, shape: tuple[int, ...], axis: int) -> bool:
+        after = x.layout.after_view(x.shape, shape, axis) if x.layout else None
+        return after is not None and x.layout is not None and after.factor == x.layout.factor
+
+    def note(self, text: str) -> None:
+        self._lowering.notes[text] = None
+
+    def shape_of(self, value: Any) -> tuple[int, ...]:
+        if isinstance(value, Value):
+            return value.shape
+        known = self._lowering.evaluate(value)
+        return tuple(known.shape) if isinstance(known, Tensor) else ()
+
+    def rank(self, value: Any) -> int:
+        return len(self.shape_of(value))
+
+    def broadcast(self, shape: Sequence[int], value: Any) -> tuple[int, ...]:
+        return tuple(torch.broadcast_shapes(tuple(shape), self.shape_of(value)))
+
+    def fixed(self, value: Any) -> Tensor | None:
+        if isinstance(value, Value) or depends_on_batch(value):
+            return None
+        known = self._lowering.evaluate(value)
+        return known if isinstance(known, Tensor) else None
+
+    def operator_of(self, value: Value) -> Operator | None:
+        operator = self._lowering.nodes[value.name].operator
+        return None if isinstance(operator, Input) else operator
+
+    def args_of(self, value: Value) -> tuple[Value, ...]:
+        return tuple(self._lowering.values[a] for a in self._lowering.nodes[value.name].args)
+
+
+def infer_shape(
+    operator: Operator, args: Sequence[Value], shape: tuple[int, ...], *, batched: bool
+) -> tuple[tuple[int, ...], int, torch.dtype]:
+    """Return shape, batch axis and dtype of an intermediate node, by running it on shapes alone.
+
+    Two batch sizes tell which axis holds the batch; -1 if the graph is for one sample.
+    """
+    found = []
+    for batch in (2, 3) if batched else (1,):
+        context = Context(device=torch.device("meta"), batch=batch)
+        sizes = [[n * batch if a.layout and i == a.layout.axis else n for i, n in enumerate(a.shape)] for a in args]
+        xs = [torch.empty(s, dtype=a.dtype, device="meta") for s, a in zip(sizes, args, strict=True)]
+        found.append(context.resolve(operator).forward(*xs))
+    shapes = [tuple(y.shape) for y in found]
+    axes = [i for i, sizes_ in enumerate(zip(*shapes, strict=True)) if len(set(sizes_)) > 1]
+    if len(axes) != batched:
+        raise Unbatchable("a value does not carry the batch on one axis", why=f"it has shapes {shapes}")
+    at_one = tuple(n // 2 if i in axes else n for i, n in enumerate(shapes[0]))
+    if at_one != shape:
+        raise AssertionError(f"{operator.label} was declared with shape {shape} and has {at_one}")
+    return at_one, axes[0] if axes else -1, found[0].dtype
+
+
+def functional_call(target: Any) -> Any:
+    """Return the call without side effects."""
+    name = target_name(target)
+    if functional_name(name) == name:
+        return target
+    _, packet, overload = functional_name(name).split(".")
+    return getattr(getattr(torch.ops.aten, packet), overload)
