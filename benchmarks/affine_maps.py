@@ -9,6 +9,7 @@ Peak memory is measured in processes of their own.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -70,15 +71,21 @@ def timed(function: Callable[[], object]) -> float:
 
 
 def peak(name: str, method: str) -> float:
-    """Return the growth of the peak resident set while a method runs, in MiB, in a process of its own."""
+    """Return by how much the resident set grows at most while a method runs, in MiB (Linux).
+
+    In a process of its own, after a warm call; the kernel's high-water mark is reset before.
+    """
     code = (
-        "import resource, torch; from benchmarks.affine_maps import methods\n"
-        f"torch.set_num_threads(1); table, _ = methods({name!r}); table['forward']()\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        f"table[{method!r}](); table[{method!r}]()\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+        "import re, torch; from benchmarks.affine_maps import methods\n"
+        f"torch.set_num_threads(1); table, _ = methods({name!r}); table[{method!r}]()\n"
+        "status = lambda key: int(re.search(key + r':\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
+        "open('/proc/self/clear_refs', 'w').write('5'); before = status('VmRSS')\n"
+        f"kept = table[{method!r}]()\n"
+        "print((status('VmHWM') - before) / 1024)"
     )
-    out = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    environment = {**os.environ, "MALLOC_TRIM_THRESHOLD_": "0"}  # give freed memory back, so that use shows
+    out = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return float(out.stdout.strip().splitlines()[-1])
 
 

@@ -37,5 +37,8 @@ def chunks(
     """Yield the batch in parts, after checking it; one sample at a time for an unbatched graph."""
     batch = graph.check_inputs(inputs)
     step = 1 if not graph.batched else batch_size or max(1, ENTRIES // widest(graph))
+    if step >= batch:
+        yield inputs
+        return
     for start in range(0, batch, step):
         yield tuple(x[start : start + step] for x in inputs)

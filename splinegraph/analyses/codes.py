@@ -236,16 +236,16 @@ def _codes(graph: SplineGraph, inputs: tuple[Tensor, ...]) -> ActivationPattern:
         assert isinstance(operator, SplineOperator)
         value, code = operator.switch(*xs)
         units = node.layout.samples_first(code) if node.layout else code[None]
-        columns.append(pack(units.reshape(len(units), -1), layer.bits))
+        columns.append(pack(units.reshape(units.shape[0], -1), layer.bits))
         return value
 
     with torch.no_grad():
-        operators = graph.resolved(inputs[0].dtype, inputs[0].device, len(inputs[0]))
+        operators = graph.resolved(inputs[0].dtype, inputs[0].device, inputs[0].shape[0])
         walk(graph, inputs, visit, operators=operators)
     layers = tuple(layer for layer in plan.values() if layer is not None)
     if not columns:
         return ActivationPattern((), np.zeros((len(inputs[0]), 0), dtype=np.uint8))
-    return ActivationPattern(layers, np.concatenate(columns, axis=1))
+    return ActivationPattern(layers, columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1))
 
 
 def _layer(

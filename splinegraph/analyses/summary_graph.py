@@ -15,6 +15,10 @@ from splinegraph.core.graph import Input, Node
 __all__ = ["GraphSection", "InputsSection", "NodeRow", "graph_section", "inputs_section"]
 
 
+KINDS = 4
+"""How many kinds of operators a headline names."""
+
+
 @dataclass(frozen=True)
 class NodeRow:
     """One node of the graph, as plain values; `kind` is 'exact', or why it is not."""
@@ -92,7 +96,9 @@ class GraphSection(Section):
             what = f"{row.operator} ({row.family})" if row.family != row.operator.lower() else row.operator
             first.setdefault(what, row)
             times[what] = times.get(what, 0) + 1
-        return ", ".join(_once(what, times[what], row) for what, row in first.items())
+        found = [_once(what, times[what], row) for what, row in first.items()]
+        more = [f"{len(found) - KINDS} more kinds"] if len(found) > KINDS + 1 else []
+        return ", ".join([*found[:KINDS], *more] if more else found)
 
 
 def _once(what: str, times: int, row: NodeRow) -> str:

@@ -20,6 +20,9 @@ __all__ = ["Study", "Tally", "prepare"]
 RANDOM_SAMPLES = (16, 1000)
 """How many random inputs to take where there are no data: at least, at most."""
 
+RANDOM_ENTRIES = 2**24
+"""Within those, how many entries of the widest operator: a large network should not take minutes for them."""
+
 SHOWN = 5
 """How many samples' local maps to show where none are chosen."""
 
@@ -99,7 +102,7 @@ class Study:
     @functools.cached_property
     def tallies(self) -> tuple[Tally, ...]:
         """How often each unit was on each piece, layer by layer."""
-        return tuple(_tally(self.pattern, layer) for layer in self.pattern.layers)
+        return tuple(_tally(self.pattern, layer) for layer in self.pattern.layers if layer.units)
 
 
 def _tally(pattern: ActivationPattern, layer: Layer) -> Tally:
@@ -140,7 +143,7 @@ def prepare(
 def _random(graph: SplineGraph, seed: int) -> tuple[Tensor, ...]:
     """Return standard normal inputs, fewer for large networks."""
     fewest, most = RANDOM_SAMPLES
-    count = max(fewest, min(most, ENTRIES // widest(graph))) if graph.batched else fewest
+    count = max(fewest, min(most, RANDOM_ENTRIES // widest(graph))) if graph.batched else fewest
     generator = torch.Generator().manual_seed(seed)
     return tuple(torch.randn(count, *shape, generator=generator, dtype=torch.float64) for shape in graph.input_shapes)
 

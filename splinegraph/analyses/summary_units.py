@@ -59,6 +59,7 @@ class UnitsSection(Section):
     """The switching operators, in the graph's order."""
 
     layers: tuple[LayerUnits, ...]
+    samples: int
     units: int
     dead: int
     always_on: int
@@ -68,7 +69,7 @@ class UnitsSection(Section):
         if not self.layers:
             return "no operator switches: the network has no units"
         where = f"{plural(self.units, 'unit')} in {plural(len(self.layers), 'switching operator')}"
-        return f"{where}: {self.dead} dead, {self.always_on} always on"
+        return f"{where}: {self.dead} dead, {self.always_on} always on in {plural(self.samples, 'sample')}"
 
 
 def units_section(study: Study) -> UnitsSection:
@@ -77,6 +78,7 @@ def units_section(study: Study) -> UnitsSection:
     layers = tuple(_layer(study, tally, passing[tally.layer.name]) for tally in study.tallies)
     return UnitsSection(
         layers,
+        samples=len(study),
         units=sum(layer.units for layer in layers),
         dead=sum(layer.dead for layer in layers),
         always_on=sum(layer.always_on for layer in layers),

@@ -5,6 +5,8 @@ Exit codes: 0 complete, 1 partial result or failed check, 2 bad input.
 
 from __future__ import annotations
 
+import io
+import sys
 from importlib import metadata
 from typing import IO, Any
 
@@ -40,6 +42,9 @@ def main() -> None:
 
     Exit codes: 0 complete, 1 partial result or failed check, 2 bad input.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal shows ? in place of ×, and nothing fails
+            stream.reconfigure(errors="replace")
 
 
 main.add_command(analyze)

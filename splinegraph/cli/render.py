@@ -14,7 +14,7 @@ from splinegraph.analyses.summary import Report
 from splinegraph.analyses.summary_graph import GraphSection, InputsSection, NodeRow
 from splinegraph.analyses.summary_maps import BoundarySection, MapsSection
 from splinegraph.analyses.summary_units import CodesSection, LayerUnits, UnitsSection
-from splinegraph.analyses.summary_values import Failed, Section
+from splinegraph.analyses.summary_values import Failed, Section, plural
 
 __all__ = ["render"]
 
@@ -31,17 +31,15 @@ def render(report: Report, *, saved: bool = False, console: Console | None = Non
     """Print a report; `saved` says that all of it is in report.json too."""
     console = Console(highlight=False, markup=False, emoji=False) if console is None else console
     hint = "all of them are in report.json" if saved else "all of them: --out DIR writes report.json"
+    for note in report.notes:
+        console.print(Text(note, style="yellow" if note.startswith("warning") else "dim"))
     for name, section in report.sections.items():
         if isinstance(section, Failed):
             console.print(Text(f"\n{name}  ", style="bold") + Text(section.headline, style="red"))
         else:
             RENDERERS[type(section)](console, section, hint)
-    if report.notes:
-        console.print()
-    for note in report.notes:
-        console.print(Text(note, style="yellow" if note.startswith("warning") else "dim"))
     if not report.complete:
-        console.print(Text("some sections failed: this report is incomplete", style="bold red"))
+        console.print(Text("\nsome sections failed: this report is incomplete", style="bold red"))
 
 
 # pieces
@@ -94,14 +92,11 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _graph(console: Console, section: GraphSection, hint: str) -> None:
-    console.print(
-        Text(section.name, style="bold"), Text(section.headline, style="green" if section.exact else "yellow")
-    )
+    verdict = Text(section.headline, style="green" if section.exact and section.continuous else "yellow")
+    console.print(Text(f"\n{section.name}: ", style="bold") + verdict)
     shapes = [", ".join(map(_shape, ports.values())) for ports in (section.inputs, section.outputs)]
-    console.print(
-        f"{section.operators} operators, {section.parameters:,} parameters, {shapes[0]} → {shapes[1]}",
-        style="dim",
-    )
+    counts = f"{plural(section.operators, 'operator')}, {section.parameters:,} parameters"
+    console.print(f"{counts}, {shapes[0]} → {shapes[1]}", style="dim")
     for note in section.notes:
         console.print(Text(note, style="dim"))
     console.print()

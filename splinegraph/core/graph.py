@@ -149,7 +149,10 @@ class SplineGraph:
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of one sample of each input."""
-        return tuple(self[name].shape[1:] for name in self.inputs)
+        known: tuple[tuple[int, ...], ...] | None = self._cache.get("input_shapes")
+        if known is None:
+            known = self._cache["input_shapes"] = tuple(self[name].shape[1:] for name in self.inputs)
+        return known
 
     @property
     def output_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -218,15 +221,15 @@ class SplineGraph:
             )
         sizes = set()
         for name, shape, x in zip(self.inputs, self.input_shapes, inputs, strict=True):
-            wanted = f"({', '.join(['B', *map(str, shape)])})"
             if not isinstance(x, Tensor):
                 raise ShapeError(f"input {name!r} is a {type(x).__name__}", remedy="give a torch.Tensor")
-            if tuple(x.shape[1:]) != shape or x.dim() == 0:
+            if x.shape[1:] != shape or x.dim() == 0:
+                wanted = f"({', '.join(['B', *map(str, shape)])})"
                 hint = "add a batch axis" if tuple(x.shape) == shape else f"give shape {wanted}"
                 raise ShapeError(f"input {name!r} has shape {tuple(x.shape)}, expected {wanted}", remedy=hint)
             if not x.is_floating_point():
                 raise ShapeError(f"input {name!r} has dtype {x.dtype}", remedy="give floating point: x.float()")
-            sizes.add(len(x))
+            sizes.add(x.shape[0])
         if len(sizes) > 1:
             raise ShapeError(f"the inputs have different batch sizes {sorted(sizes)}")
         batch = sizes.pop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -83,5 +84,6 @@ def save_report(report: Report, folder: str | os.PathLike[str]) -> Path:
 
 
 def _unwritable(what: str, error: OSError) -> DataError:
-    why = error.strerror or str(error)
-    return DataError(what, why=why, remedy="free some space or choose a folder that you may write to")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "free some space" if full else "choose a folder that you may write to"
+    return DataError(what, why=error.strerror or str(error), remedy=remedy)

@@ -166,7 +166,7 @@ def _neg(call: Call, x: Value) -> Any:
 @lowers("aten.mul.Tensor", "aten.mul.Scalar")
 def _mul(call: Call, a: Any, b: Any) -> Any:
     from splinegraph.operators.bilinear import lower_product
-    from splinegraph.operators.discontinuous import fuse_winners
+    from splinegraph.operators.winners import fuse_winners
 
     if isinstance(a, Value) and isinstance(b, Value):
         return fuse_winners(call, a, b) or lower_product(call, a, b)

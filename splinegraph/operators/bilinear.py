@@ -226,7 +226,7 @@ def _attention(
     if enable_gqa or min(len(q), len(k), call.rank(value)) < 3:
         return call.opaque()
     factor = 1 / math.sqrt(q[-1]) if scale is None else float(scale)
-    batch = torch.broadcast_shapes(q[:-2], k[:-2])  # type: ignore[no-untyped-call]
+    batch = torch.broadcast_shapes(q[:-2], k[:-2])
     shape = (*batch, q[-2], k[-2])
     scores = _matmul(call, query, _transposed(call, key), shape)
     weights: Value | Expression | None
@@ -266,7 +266,7 @@ def _masked(call: Call, scores: Value, mask: Any, is_causal: bool) -> Value | No
     None if the mask does not broadcast to the scores.
     """
     from splinegraph.operators.arithmetic import Shift
-    from splinegraph.operators.discontinuous import Where
+    from splinegraph.operators.comparison import Where
     from splinegraph.operators.shape import MaskedFill, unsqueeze_to
 
     shape = scores.shape

@@ -206,6 +206,14 @@ def _relu6(call: Call, x: Value) -> Value:
     return call.emit(Clamp(0.0, 6.0), x)
 
 
+@lowers("aten.rrelu.default")
+def _rrelu(call: Call, x: Value, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, *_: Any) -> Value:
+    if training:
+        opaque: Value = call.opaque()
+        return opaque
+    return call.emit(LeakyReLU((lower + upper) / 2), x)
+
+
 @lowers("aten.prelu.default", "aten._prelu_kernel.default")
 def _prelu(call: Call, x: Value, weight: Any) -> Value:
     if isinstance(weight, Value) or isinstance(x, Tensor):

@@ -267,7 +267,7 @@ def _amin(call: Call, x: Value, dim: Any = (), keepdim: bool = False) -> Value:
 
 @lowers("aten.max.dim", "aten.min.dim")
 def _max_dim(call: Call, x: Value, dim: int, keepdim: bool = False) -> Any:
-    from splinegraph.operators.discontinuous import arg_extremum
+    from splinegraph.operators.winners import arg_extremum
 
     sign = 1.0 if ".max." in call.target else -1.0
     return amax(call, x, dim, keepdim, sign), arg_extremum(call, x, dim, keepdim, sign, shape=call.shapes[1])

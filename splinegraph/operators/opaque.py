@@ -51,6 +51,12 @@ class Opaque(Operator):
     family = "opaque"
     continuous = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # torch's own calls do not pickle: store their name
+        own = isinstance(self.function, torch._ops.OpOverload)
+        function = str(self.function) if own else self.function
+        return _unpickle, (function, self.args, self.kwargs, self.target, self.index, self.floating)
+
     @property
     def label(self) -> str:
         return f"Opaque({self.target or getattr(self.function, '__name__', 'call')})"
@@ -88,6 +94,13 @@ class Opaque(Operator):
         like = boxes[0].lower
         value = self.forward(*(torch.zeros_like(box.lower) for box in boxes))
         return Box.everything(tuple(value.shape), like.dtype)
+
+
+def _unpickle(function: Any, *rest: Any) -> Opaque:
+    if isinstance(function, str):
+        space, packet, overload = function.split(".")
+        function = getattr(getattr(getattr(torch.ops, space), packet), overload)
+    return Opaque(function, *rest)
 
 
 class _JacobianPiece(Piece):

@@ -289,7 +289,7 @@ class Winners(SplineOperator):
 
 @lowers("aten.sort.default")
 def _sort(call: Call, x: Value, dim: int = -1, descending: bool = False) -> tuple[Value, Value]:
-    from splinegraph.operators.discontinuous import SortIndices
+    from splinegraph.operators.winners import SortIndices
 
     dim = negative(dim, x.ndim)
     values = call.emit(Sort(dim, bool(descending)), x, shape=call.shapes[0])
@@ -312,7 +312,7 @@ def _topk(
     largest: bool = True,
     sorted: bool = True,
 ) -> tuple[Value, Value]:
-    from splinegraph.operators.discontinuous import TopKIndices
+    from splinegraph.operators.winners import TopKIndices
 
     dim = negative(dim, x.ndim)
     values = call.emit(TopKValues(k, dim, bool(largest)), x, shape=call.shapes[0])
@@ -321,7 +321,7 @@ def _topk(
 
 @lowers("aten.kthvalue.default")
 def _kthvalue(call: Call, x: Value, k: int, dim: int = -1, keepdim: bool = False) -> Any:
-    from splinegraph.operators.discontinuous import TopKIndices
+    from splinegraph.operators.winners import TopKIndices
 
     dim = negative(dim, x.ndim)
     listed = list(x.shape)

@@ -79,6 +79,9 @@ class Call(Protocol):
         `batch_axis` says where the batch ends up, if axes of size one leave that open.
         """
 
+    def full(self, number: float) -> Any:
+        """Return a constant with the shape and dtype of the call's result, full of one number."""
+
     def note(self, text: str) -> None:
         """Tell the user something about the trace, once."""
 

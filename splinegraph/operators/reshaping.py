@@ -27,7 +27,7 @@ from splinegraph.operators.shape import (
     unsqueeze_to,
 )
 
-__all__ = ["blend"]
+__all__ = ["blend", "cast"]
 
 
 @lowers(
@@ -61,13 +61,14 @@ def _native_dropout(call: Call, x: Value, p: float, train: bool | None) -> Any:
 @lowers(
     "aten.to.dtype", "aten._to_copy.default", "aten.to.dtype_layout", "aten.type_as.default", "aten.to.device"
 )
-def _cast(call: Call, x: Value, *_: Any, **__: Any) -> Any:
+def cast(call: Call, x: Value, *_: Any, **__: Any) -> Any:
+    """Return x in the dtype of the call's result; all floating types are one."""
     if x.dtype.is_floating_point and call.dtype.is_floating_point:
         if x.dtype != call.dtype:
             call.note(f"a cast from {x.dtype} to {call.dtype} is seen as the identity")
         return x
     if call.dtype.is_floating_point:
-        from splinegraph.operators.discontinuous import ToFloat
+        from splinegraph.operators.comparison import ToFloat
 
         return call.emit(ToFloat(), x)
     return x if x.dtype == call.dtype else call.opaque()
@@ -295,12 +296,31 @@ def _fill(call: Call, x: Value, mask: Any, value: Any) -> Value:
 @lowers("aten.masked_fill.Scalar", "aten.masked_fill.Tensor")
 def _masked_fill(call: Call, x: Any, mask: Any, value: Any) -> Any:
     if isinstance(mask, Value):
-        from splinegraph.operators.discontinuous import lower_where
+        from splinegraph.operators.comparison import lower_where
 
         return lower_where(call, mask, value, x)
     if isinstance(value, Value) or not isinstance(x, Value):
         return call.opaque()
     return _fill(call, x, mask, value)
+
+
+@lowers("aten.index_put.default")
+def _index_put(call: Call, x: Any, indices: Sequence[Any], value: Any, accumulate: bool = False) -> Any:
+    """Lower ``x[mask] = number`` and ``x[:, index] = number``."""
+    axis, index = next((i, index) for i, index in enumerate(indices) if index is not None)
+    known = index if isinstance(index, Value) else call.fixed(index)
+    if any(other is not None for other in indices[axis + 1 :]) or accumulate or call.rank(value) or known is None:
+        return call.opaque()
+    if known.dtype == torch.bool and tuple(known.shape) == call.shape:
+        from splinegraph.operators.comparison import lower_where
+
+        return lower_where(call, index, value, x)
+    cuts_batch = isinstance(x, Value) and x.layout is not None and x.layout.axis == axis
+    if not isinstance(x, Value) or not isinstance(known, Tensor) or known.ndim > 1 or cuts_batch:
+        return call.opaque()
+    mask = torch.zeros(x.shape[axis], dtype=torch.bool)
+    mask[known] = True
+    return _fill(call, x, mask.reshape(-1, *(1,) * (x.ndim - axis - 1)), value)
 
 
 @lowers("aten.tril.default", "aten.triu.default")
@@ -328,8 +348,10 @@ def _slice_scatter(
     call: Call, x: Any, part: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
 ) -> Any:
     cuts = not (isinstance(start, int | None) and isinstance(end, int | None))
+    if call.shape_of(part) == call.shape and step == 1:
+        return part
     if cuts or not isinstance(part, Value):
-        return part if call.shape_of(part) == call.shape else call.opaque()
+        return call.opaque()
     return _replace_part(
         call, x, part, negative(dim, len(call.shape)), slice(start, end, step), call.shape[dim]
     )

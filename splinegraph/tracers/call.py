@@ -12,7 +12,7 @@ from torch import Tensor, fx
 from splinegraph.core.graph import Input
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
-from splinegraph.core.parameters import Context, depends_on_batch
+from splinegraph.core.parameters import Context, Expression, depends_on_batch
 from splinegraph.errors import BatchError
 from splinegraph.operators.opaque import opaque_call
 from splinegraph.operators.registry import Value
@@ -114,6 +114,11 @@ class LoweringCall:
     def _keeps_batch(x: Value, shape: tuple[int, ...], axis: int) -> bool:
         after = x.layout.after_view(x.shape, shape, axis) if x.layout else None
         return after is not None and x.layout is not None and after.factor == x.layout.factor
+
+    def full(self, number: float) -> Any:
+        result, lowering = self._results[0], self._lowering
+        sizes = tuple(n if isinstance(n, int) else lowering.size(n) for n in result.shape)
+        return lowering.plain(Expression(torch.full, (sizes, number), {"dtype": result.dtype, "device": result.device}))
 
     def note(self, text: str) -> None:
         self._lowering.notes[text] = None

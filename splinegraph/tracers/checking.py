@@ -79,8 +79,10 @@ def custom_functions(result: Any) -> list[str]:
     seen, names = set(todo), set[str]()
     while todo:
         node = todo.pop()
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
-            names.add(type(node).__name__.removesuffix("Backward"))
+        name = type(node).__name__.removesuffix("Backward")
+        # torch.library operators look the same, but export keeps them whole
+        if isinstance(node, torch.autograd.function.BackwardCFunction) and not name.startswith("GeneratedBackwardFor"):
+            names.add(name)
         for parent, _ in node.next_functions:
             if parent is not None and parent not in seen:
                 seen.add(parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -85,21 +86,14 @@ def export(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], batc
     """
     shapes = pytree.tree_map(lambda axis: None if axis is None or axis < 0 else {axis: Dim.AUTO}, batched)
     positional, named = shapes
-    dynamic: Any = tuple(positional) if not named else _by_name(model, positional, named)
+    # keyed by the parameters of `forward`, *args and **kwargs as one each, which is how export sees them
+    dynamic = dict(inspect.signature(model.forward).bind(*positional, **named).arguments)
     try:
         with quiet():
             program = torch.export.export(model, args, kwargs or None, dynamic_shapes=dynamic, strict=False)
             return decompose(program)
     except Exception as error:
         raise explain(error) from error
-
-
-def _by_name(model: nn.Module, positional: Any, named: dict[str, Any]) -> Any:
-    """Return the shapes keyed by the parameters of ``forward``, as export wants them with kwargs."""
-    import inspect
-
-    names = [p.name for p in inspect.signature(model.forward).parameters.values()]
-    return {**dict(zip(names, positional, strict=False)), **named}
 
 
 def decompose(program: ExportedProgram) -> ExportedProgram:

@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import itertools
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
@@ -177,7 +178,7 @@ def _candidates(namespace: dict[str, Any]) -> dict[str, str]:
 
 
 def _retype(command: str, path: Path, attribute: str) -> str:
-    return f"{command} {path}:{attribute}".strip()
+    return f"{command} {shlex.quote(f'{path}:{attribute}')}".strip()
 
 
 def _no_model(path: Path, namespace: dict[str, Any], command: str) -> TargetError:
@@ -193,10 +194,13 @@ def _find(path: Path, namespace: dict[str, Any], attribute: str, command: str) -
     first, *rest = attribute.split(".")
     if first not in namespace:
         found = list(_candidates(namespace))
-        public = (name for name in namespace if not name.startswith("_"))
-        best = (_near(first, found) or _near(first, public) or found)[:1]
+        makers = (name for name, value in namespace.items() if callable(value) and not name.startswith("_"))
+        near = (_near(first, found) or _near(first, makers))[:1]
         why = f"it has {', '.join(found)}" if found else "it makes no torch.nn.Module"
-        remedy = f"did you mean {_retype(command, path, best[0])}?" if best else "set `model = ...` in it"
+        if near:
+            remedy = f"did you mean: {_retype(command, path, near[0])}"
+        else:
+            remedy = f"name one: {_retype(command, path, found[0])}" if found else "set `model = ...` in it"
         raise TargetError(f"{path} has no attribute {first!r}", why=why, remedy=remedy)
     value = namespace[first]
     for name in rest:

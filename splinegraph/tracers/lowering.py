@@ -94,7 +94,7 @@ class Lowering:
     def _call(self, node: fx.Node, env: dict[fx.Node, Any]) -> Any:
         symbol = node.meta.get("val")
         if isinstance(symbol, torch.SymInt):
-            return self._size(symbol)
+            return self.size(symbol)
         if isinstance(symbol, (torch.SymBool, torch.SymFloat)):
             return None
         args, kwargs = self._read(node.args, env), self._read(dict(node.kwargs), env)
@@ -133,20 +133,23 @@ class Lowering:
         operands = list(_flat((args, kwargs)))
         plain = all(not isinstance(a, (Tensor, Expression)) or id(a) in self._plain for a in operands)
         deterministic = "rand" not in name and "bernoulli" not in name
-        if (
-            plain
-            and deterministic
-            and not depends_on_batch((args, kwargs))
-            and isinstance(node.meta.get("val"), Tensor)
-        ):
-            with torch.no_grad():
-                return self.constant(Context().value(result))
+        if plain and deterministic and isinstance(node.meta.get("val"), Tensor):
+            return self.plain(result)
         if plain:
             self._plain.add(id(result))
         if from_input:
             self._from_input.add(id(result))
         self.keep(result)
         return result
+
+    def plain(self, expression: Expression) -> Any:
+        """Register an expression of neither parameters nor inputs; fold it unless it needs the batch size."""
+        if not depends_on_batch(expression):
+            with torch.no_grad():
+                return self.constant(Context().value(expression))
+        self._plain.add(id(expression))
+        self.keep(expression)
+        return expression
 
     def keep(self, value: Any) -> None:
         """Hold on to an object whose id is used as a key."""
@@ -162,7 +165,7 @@ class Lowering:
                 self._evaluated[key] = (value, Context(batch=1).value(value))
         return self._evaluated[key][1]
 
-    def _size(self, symbol: torch.SymInt) -> Any:
+    def size(self, symbol: torch.SymInt) -> Any:
         """Return a symbolic size as a multiple of the batch size."""
         factor = self.factor(symbol)
         if factor is None:

@@ -10,23 +10,8 @@ from torch.nn import functional as F
 
 from splinegraph.core.operator import Operator
 from splinegraph.operators.bilinear import MatrixProduct, Product
-from splinegraph.operators.discontinuous import (
-    Ceil,
-    Comparison,
-    Floor,
-    Hardshrink,
-    Heaviside,
-    KWinnersTakeAll,
-    Round,
-    Sign,
-    SortIndices,
-    Threshold,
-    ToFloat,
-    TopKIndices,
-    TopKMask,
-    Trunc,
-    Where,
-)
+from splinegraph.operators.comparison import Comparison, ToFloat, Where
+from splinegraph.operators.discontinuous import Ceil, Floor, Hardshrink, Heaviside, Round, Sign, Threshold, Trunc
 from splinegraph.operators.normalizing import LogSoftmax, LogSumExp, Softmax, VectorNorm
 from splinegraph.operators.opaque import Hole, Opaque
 from splinegraph.operators.order import Sort, TopKValues
@@ -47,6 +32,7 @@ from splinegraph.operators.smooth_functions import (
     Tanh,
 )
 from splinegraph.operators.standardizing import GroupMean, GroupNorm, LayerNorm, RMSNorm
+from splinegraph.operators.winners import KWinnersTakeAll, SortIndices, TopKIndices, TopKMask
 from splinegraph.testing import Sample
 
 Function = Callable[[Tensor], Tensor]

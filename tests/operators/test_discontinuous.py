@@ -14,23 +14,9 @@ from torch.nn import functional as F
 from splinegraph.core.parameters import Context
 from splinegraph.core.values import Box
 from splinegraph.errors import UnsupportedOperatorError
-from splinegraph.operators.discontinuous import (
-    Ceil,
-    Comparison,
-    Floor,
-    Hardshrink,
-    Heaviside,
-    KWinnersTakeAll,
-    Round,
-    Sign,
-    SortIndices,
-    Threshold,
-    ToFloat,
-    TopKIndices,
-    TopKMask,
-    Trunc,
-    Where,
-)
+from splinegraph.operators.comparison import Comparison, ToFloat, Where
+from splinegraph.operators.discontinuous import Ceil, Floor, Hardshrink, Heaviside, Round, Sign, Threshold, Trunc
+from splinegraph.operators.winners import KWinnersTakeAll, SortIndices, TopKIndices, TopKMask
 from splinegraph.testing import Sample, check_operator
 from splinegraph.tracers.tracing import trace
 

@@ -1,0 +1,450 @@
+"""One small function per lowering: a table from the targets of `LOWERINGS` to calls that export to them.
+
+Every row has an input of two samples with the batch on axis 0 (see `Row.batch_axis`); `constants` become
+parameters of the module that is traced. Functions that Python reaches only through other names are
+called by their ATen overload, which `torch.export` keeps as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Row:
+    """A call, the lowerings that it must use, and what is special about it.
+
+    Parameters
+    ----------
+    targets : tuple of str
+        'relu' stands for 'aten.relu.default', 'add.Scalar' for 'aten.add.Scalar'.
+    function : callable (*inputs, *constants)
+    shapes : shapes of one sample of each input
+    constants : shapes of parameters
+    span : where the entries of inputs lie; None for normal ones
+    opaque : why the graph holds an opaque node, if it does
+    jacobian : the same function with the derivative that autograd does not see
+    cast : whether the model rounds on its way to float32, which the graph does not
+    """
+
+    targets: tuple[str, ...]
+    function: Callable[..., Any]
+    shapes: tuple[tuple[int, ...], ...] = ((6,),)
+    constants: tuple[tuple[int, ...], ...] = ()
+    span: tuple[float, float] | None = None
+    opaque: str = ""
+    jacobian: Callable[..., Any] | None = None
+    cast: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.targets[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(full_name(t) for t in self.targets)
+
+    def inputs(self, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return two random samples, in float64."""
+        found = []
+        for shape in self.shapes:
+            x = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+            if self.span is not None:
+                low, high = self.span
+                x = low + (high - low) * torch.rand(2, *shape, generator=generator, dtype=torch.float64)
+            found.append(x)
+        return tuple(found)
+
+    def module(self) -> Called:
+        return Called(self.function, self.constants)
+
+
+class Called(nn.Module):
+    """A function with parameters."""
+
+    def __init__(self, function: Callable[..., Any], shapes: Sequence[tuple[int, ...]]) -> None:
+        super().__init__()
+        self.function = function
+        generator = torch.Generator().manual_seed(1)
+        self.constants = nn.ParameterList([torch.randn(s, generator=generator) for s in shapes])
+        self.eval()
+
+    def forward(self, *xs: Tensor) -> Any:
+        return self.function(*xs, *self.constants)
+
+
+def full_name(target: str) -> str:
+    return f"aten.{target}" if "." in target else f"aten.{target}.default"
+
+
+def row(targets: str, function: Callable[..., Any], *shapes: tuple[int, ...], **more: Any) -> Row:
+    """Return a row; targets are separated by blanks."""
+    return Row(tuple(targets.split()), function, shapes or ((6,),), **more)
+
+
+POSITIVE = {"span": (0.5, 2.0)}
+IMAGE, VOLUME, SEQUENCE = (2, 6, 5), (2, 5, 4, 4), (2, 7)
+
+
+def first(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """Return the first result of a call with several."""
+    return lambda *xs: function(*xs)[0]
+
+
+def each(names: str, **more: Any) -> list[Row]:
+    """Return rows for ATen calls of one argument."""
+    return [row(name, getattr(getattr(aten, name), "default"), **more) for name in names.split()]
+
+
+ELEMENTWISE = [
+    *each("relu abs hardsigmoid relu6 hardtanh leaky_relu softshrink"),
+    *each("elu selu celu gelu silu mish hardswish softplus sigmoid special_expit tanh log_sigmoid"),
+    *each("erf special_erf erfc special_erfc exp exp2 special_exp2 expm1 special_expm1 sin cos atan arctan square"),
+    *each("log log2 log10 log1p special_log1p sqrt rsqrt reciprocal", **POSITIVE),
+    *each("sign sgn round floor ceil trunc fix hardshrink"),
+    row("leaky_relu", lambda x: F.leaky_relu(x, -0.3)),
+    row("hardtanh", nn.Hardtanh(-0.5, 0.7)),
+    row("hardtanh_", lambda x: F.hardtanh(x + 0.0, -0.5, 0.7, inplace=True)),
+    row("prelu", F.prelu, (3, 4), constants=((3,),)),
+    row("prelu", F.prelu, constants=((1,),)),
+    row("_prelu_kernel", aten._prelu_kernel.default, (3, 4), constants=((1, 3, 1),)),
+    row("threshold", nn.Threshold(0.2, 0.2)),
+    row("threshold", nn.Threshold(0.2, -1.0)),
+    row("heaviside", torch.heaviside, constants=((),)),
+    row("clamp", lambda x: x.clamp(-0.5, 0.5)),
+    row("clamp", lambda x: torch.clamp(x, min=0.1)),
+    row("clamp_min", lambda x: x.clamp_min(-0.5)),
+    row("clamp_max", lambda x: x.clamp_max(0.5)),
+    row("clamp.Tensor", lambda x, low: torch.clamp(x, low, low + 0.5), constants=((6,),)),
+    row("clamp_min.Tensor", lambda x, low: aten.clamp_min.Tensor(x, low), constants=((6,),)),
+    row("clamp_max.Tensor", lambda x, y: aten.clamp_max.Tensor(x, y), (6,), (6,)),
+    row("pow.Tensor_Scalar", lambda x: x**3),
+    row("pow.Tensor_Scalar", lambda x: x**-0.5, **POSITIVE),
+    row("pow.Scalar", lambda x: 2.5**x),
+]
+
+ARITHMETIC = [
+    row("add.Tensor", lambda x, y: x + y, (3, 4), (4,)),
+    row("add.Tensor", lambda x, b: torch.add(b, x, alpha=2), constants=((6,),)),
+    row("add.Scalar", lambda x: aten.add.Scalar(x, 2.0, 3.0)),
+    row("sub.Tensor", lambda x, y: torch.sub(x, y, alpha=3), (6,), (6,)),
+    row("sub.Tensor", lambda x, b: b - x, constants=((3, 6),)),
+    row("sub.Scalar", lambda x: aten.sub.Scalar(x, 2.0)),
+    row("rsub.Scalar", lambda x: 1 - x),
+    row("rsub.Tensor", lambda x, y: torch.rsub(x, y, alpha=2), (6,), (6,)),
+    row("neg", lambda x: -x),
+    row("mul.Tensor", lambda x, w: x * w, constants=((6,),)),
+    row("mul.Tensor", lambda x, y: x * y, (2, 3), (3,)),
+    row("mul.Scalar", lambda x: aten.mul.Scalar(x, -2.0)),
+    row("div.Tensor", lambda x, w: x / w, constants=((6,),)),
+    row("div.Tensor", lambda x, y: x / y, (3,), (3,), **POSITIVE),
+    row("div.Tensor reciprocal", lambda x: 1.0 / x, **POSITIVE),
+    row("div.Scalar", lambda x: aten.div.Scalar(x, 4.0)),
+    row("div.Tensor_mode", lambda x: torch.div(x, 3.0, rounding_mode=None)),
+    row("addcmul", lambda x, y, w: torch.addcmul(x, y, w, value=0.5), (6,), (6,), constants=((6,),)),
+    row("lerp.Scalar", lambda x, y: torch.lerp(x, y, 0.3), (6,), (6,)),
+    row("lerp.Tensor", lambda x, y, w: torch.lerp(x, y, w), (6,), (6,), constants=((6,),)),
+    row("sum.dim_IntList", lambda x: x.sum(-1), (3, 4)),
+    row("mean.dim", lambda x: x.mean((1, 3), keepdim=True), (2, 3, 4)),
+    row("cumsum", lambda x: x.cumsum(1), (3, 4)),
+]
+
+LINEAR = [
+    row("linear", F.linear, constants=((3, 6), (3,))),
+    row("linear", F.linear, (2, 6), constants=((3, 6),)),
+    row("matmul", lambda x, w: x @ w, constants=((6, 3),)),
+    row("matmul", torch.matmul, (2, 3), (3, 4)),
+    row("mm", torch.mm, constants=((6, 3),)),
+    row("bmm", lambda x, w: torch.bmm(x, w.expand(x.shape[0], 3, 4)), (2, 3), constants=((3, 4),)),
+    row("bmm", torch.bmm, (2, 3), (3, 4)),
+    row("addmm", lambda x, b, w: torch.addmm(b, x, w, beta=0.5, alpha=2.0), constants=((3,), (6, 3))),
+    row("baddbmm", lambda x, y, b: torch.baddbmm(b, x, y), (2, 3), (3, 4), constants=((2, 4),)),
+    row("batch_norm", nn.BatchNorm1d(6).eval()),
+    row("cudnn_batch_norm", lambda x, w, b, m, v: first(aten.cudnn_batch_norm)(
+        x, w, b, m, v.abs(), False, 0.1, 1e-5), IMAGE, constants=((2,),) * 4),
+    row("_native_batch_norm_legit_no_training", lambda x, w, b, m, v: first(
+        aten._native_batch_norm_legit_no_training)(x, w, b, m, v.abs(), 0.1, 1e-5), IMAGE, constants=((2,),) * 4),
+    row("_batch_norm_no_update", lambda x, w, b, m, v: first(aten._batch_norm_no_update)(
+        x, w, b, m, v.abs(), 0.1, 1e-5), IMAGE, constants=((2,),) * 4),
+    row("scaled_dot_product_attention", F.scaled_dot_product_attention, (2, 3, 4), (2, 3, 4), (2, 3, 4)),
+]  # fmt: skip
+
+
+def _conv(d: int) -> list[Row]:
+    shape = (2, *(6, 5, 4)[:d])
+    conv, transposed = getattr(F, f"conv{d}d"), getattr(F, f"conv_transpose{d}d")
+    weight, back = (4, 1, *(3,) * d), (2, 2, *(3,) * d)
+    overload = "default" if d == 1 else "input"
+    return [
+        row(f"conv{d}d", lambda x, w, b: conv(x, w, b, 2, 1, 1, 2), shape, constants=(weight, (4,))),
+        row(f"conv{d}d.padding", lambda x, w: conv(x, w, None, 1, "same", 2, 2), shape, constants=(weight,)),
+        row(f"conv_transpose{d}d.{overload}", lambda x, w, b: transposed(x, w, b, 2, 1, 1), shape,
+            constants=(back, (2,))),
+    ]  # fmt: skip
+
+
+CONVOLUTION = [
+    *_conv(1), *_conv(2), *_conv(3),
+    row("convolution", lambda x, w: aten.convolution(x, w, None, [2], [1], [1], False, [0], 1), SEQUENCE,
+        constants=((3, 2, 3),)),
+    row("convolution", lambda x, w: aten.convolution(x, w, None, [2], [1], [1], True, [1], 1), SEQUENCE,
+        constants=((2, 3, 3),)),
+]  # fmt: skip
+
+
+def _pool(d: int) -> list[Row]:
+    shape = (2, *(7, 5, 5)[:d])
+    size = (3, 2, 2)[:d]
+    indexed = getattr(aten, f"max_pool{d}d_with_indices", None) if d > 1 else F.max_pool1d_with_indices
+    assert indexed is not None
+    return [
+        row(f"max_pool{d}d", lambda x: getattr(F, f"max_pool{d}d")(x, 3, 2, 1), shape),
+        row(f"max_pool{d}d_with_indices", lambda x: indexed(x, 3 if d == 1 else [3] * d, 2 if d == 1 else [2] * d)[0],
+            shape),
+        row(f"adaptive_max_pool{d}d", lambda x: getattr(F, f"adaptive_max_pool{d}d")(x, size), shape),
+        row(f"avg_pool{d}d", lambda x: getattr(F, f"avg_pool{d}d")(x, 3, 2, 1, count_include_pad=False), shape),
+        row(f"adaptive_avg_pool{d}d", lambda x: getattr(F, f"adaptive_avg_pool{d}d")(x, size), shape),
+    ]  # fmt: skip
+
+
+def _upsample(name: str, d: int) -> list[Row]:
+    """Return the overload that Python emits, and the one with explicit sizes."""
+    shape = (2, *(3, 4, 2)[:d])
+    smooth, call = "linear" in name or "cubic" in name, getattr(aten, f"{name}{d}d")
+    corners = (True,) if smooth else ()
+    size = [2 * n for n in shape[1:]]
+    mode = name.removeprefix("upsample_").removeprefix("_upsample_").replace("_", "-")
+    return [
+        row(f"{name}{d}d.vec", lambda x: F.interpolate(x, scale_factor=1.7, mode=mode), shape),
+        row(f"{name}{d}d", lambda x: call.default(x, size, *corners), shape),
+    ]
+
+
+POOLING = [
+    *_pool(1), *_pool(2), *_pool(3),
+    row("_adaptive_avg_pool2d", lambda x: aten._adaptive_avg_pool2d(x, [3, 2]), IMAGE),
+    row("_adaptive_avg_pool3d", lambda x: aten._adaptive_avg_pool3d(x, [3, 2, 2]), VOLUME),
+    *(r for d in (1, 2, 3) for r in _upsample("upsample_nearest", d)),
+    *(_upsample("_upsample_nearest_exact", d)[0] for d in (1, 2, 3)),
+    *_upsample("upsample_linear", 1), *_upsample("upsample_bilinear", 2), *_upsample("upsample_trilinear", 3),
+    *_upsample("upsample_bicubic", 2),
+]  # fmt: skip
+
+
+def _pad(d: int) -> list[Row]:
+    shape, sides = (2, *(4, 5, 3)[:d]), [1, 2] * d
+    return [
+        row(f"{kind}_pad{d}d", lambda x, kind=kind: getattr(aten, f"{kind}_pad{d}d")(x, sides), shape)
+        for kind in ("reflection", "replication")
+    ]
+
+
+PADDING = [
+    *_pad(1), *_pad(2), *_pad(3),
+    row("pad", lambda x: F.pad(x, (1, -2), value=0.5), SEQUENCE),
+    row("pad", lambda x: F.pad(x, (2, 1), mode="circular"), SEQUENCE),
+    row("constant_pad_nd", lambda x: aten.constant_pad_nd(x, [1, 2, -1, 0], 3.0), IMAGE),
+]  # fmt: skip
+
+MAXIMUM = [
+    row("maximum", torch.maximum, (6,), (6,)),
+    row("maximum", lambda x: torch.maximum(x, torch.zeros(())), (6,)),
+    row("minimum", torch.minimum, (3, 4), (4,)),
+    row("max.other", lambda x, y: torch.max(x, y), (6,), (6,)),
+    row("min.other", lambda x, y: torch.min(x, y), (6,), (6,)),
+    row("fmax", torch.fmax, (6,), constants=((6,),)),
+    row("fmin", torch.fmin, (6,), constants=((6,),)),
+    row("amax", lambda x: x.amax((1, 2)), (3, 4)),
+    row("amin", lambda x: x.amin(-1, keepdim=True), (3, 4)),
+    row("max.dim", lambda x: x.max(1).values, (3, 4)),
+    row("min.dim", lambda x: x.min(-1, keepdim=True)[0], (3, 4)),
+    row("argmax", lambda x: x.argmax(-1).float() + x[..., 0], (3, 4)),
+    row("argmin", lambda x: x.argmin(1, keepdim=True) + x, (3, 4)),
+]
+
+ORDER = [
+    row("sort", lambda x: x.sort(-1, descending=True).values, (3, 4)),
+    row("sort", lambda x: x.sort(1)[1] + x, (3, 4)),
+    row("sort.stable", lambda x: torch.sort(x, stable=True)[0]),
+    row("topk", lambda x: x.topk(3).values),
+    row("topk", lambda x: x.topk(2, dim=1, largest=False).indices * 2.0 + x[:, :2], (3, 4)),
+    row("kthvalue", lambda x: x.kthvalue(2, -1).values),
+    row("median.dim", lambda x: x.median(-1).values),
+    row("scatter.value zeros_like", lambda x: x * torch.zeros_like(x).scatter(-1, x.topk(2).indices, 1.0)),
+    row("scatter.src ones_like", lambda x: x * torch.zeros_like(x).scatter(-1, x.topk(2)[1], torch.ones_like(x))),
+]
+
+LOGIC = [
+    *(row(f"{kind}.Scalar", lambda x, kind=kind: getattr(torch, kind)(x, 0.3) * x)
+      for kind in ("gt", "ge", "lt", "le", "eq", "ne")),
+    *(row(f"{kind}.Tensor", lambda x, y, kind=kind: getattr(torch, kind)(x, y) * x, (6,), (6,))
+      for kind in ("gt", "ge", "lt", "le", "eq", "ne")),
+    row("gt.Tensor", lambda x, y: (y > x) * x, (6,), constants=((6,),)),
+    row("logical_not", lambda x: torch.logical_not(x > 0) * x),
+    row("bitwise_not", lambda x: ~(x > 0) * x),
+    row("logical_and", lambda x: torch.logical_and(x > -0.5, x < 0.5) * x),
+    row("logical_or", lambda x: torch.logical_or(x < -0.5, x > 0.5) * x),
+    row("__and__.Tensor", lambda x: ((x > -0.5) & (x < 0.5)) * x),
+    row("__or__.Tensor", lambda x: ((x < -0.5) | (x > 0.5)) * x),
+    row("__and__.Scalar", lambda x: ((x > -0.5) & True) * x),
+    row("__or__.Scalar", lambda x: ((x > -0.5) | False) * x),
+    row("bitwise_and.Tensor", lambda x: torch.bitwise_and(x > -0.5, x < 0.5) * x),
+    row("bitwise_or.Tensor", lambda x: torch.bitwise_or(x < -0.5, x > 0.5) * x),
+    row("bitwise_and.Scalar", lambda x: torch.bitwise_and(x > -0.5, True) * x),
+    row("bitwise_or.Scalar", lambda x: torch.bitwise_or(x > -0.5, False) * x),
+    row("where.self", lambda x, y: torch.where(x > y, x, -y), (6,), (6,)),
+    row("where.self", lambda x, w: torch.where(w > 0, x, x * x), constants=((6,),)),
+    row("where.ScalarOther", lambda x: torch.where(x > 0, x, 0.5)),
+    row("where.ScalarSelf", lambda x: torch.where(x > 0, 0.5, x)),
+    row("where.Scalar", lambda x: torch.where(x > 0, 0.5, -1.5) * x),
+    row("masked_fill.Scalar", lambda x, w: x.masked_fill(w > 0, -3.0), (2, 3), constants=((3,),)),
+    row("masked_fill.Scalar", lambda x: x.masked_fill(x < 0.1, 2.0)),
+    row("masked_fill.Tensor", lambda x, w: x.masked_fill(w > 0, w[0]), (2, 3), constants=((3,),)),
+    row("index_put", lambda x: _write(x)),
+]  # fmt: skip
+
+
+def _write(x: Tensor) -> Tensor:
+    x = x + 0.0
+    x[x < 0] = 0.5
+    return x
+
+
+def _write_columns(x: Tensor) -> Tensor:
+    x = x + 0.0
+    x[:, [0, 2]] = 0.5
+    return x
+
+
+def _write_part(x: Tensor) -> Tensor:
+    y = torch.zeros_like(x)
+    y[:, 1:3] = 2 * x[:, :2]
+    y[:, 4] = x[:, 5]
+    return y
+
+
+NORMALIZING = [
+    row("softmax.int", lambda x: x.softmax(-1), (2, 3)),
+    row("_softmax", lambda x: aten._softmax(x, 1, False), (3, 2)),
+    row("log_softmax.int", lambda x: x.log_softmax(-1), (2, 3)),
+    row("_log_softmax", lambda x: aten._log_softmax(x, -1, False), (2, 3)),
+    row("logsumexp", lambda x: x.logsumexp((1, 2)), (2, 3)),
+    row("linalg_vector_norm", lambda x: torch.linalg.vector_norm(x, dim=-1), (2, 3)),
+    row("linalg_norm", lambda x: torch.linalg.norm(x, dim=-1), (2, 3)),
+    row("norm.ScalarOpt_dim", lambda x: aten.norm.ScalarOpt_dim(x, 2, [-1], True), (2, 3)),
+    row("layer_norm", lambda x, w, b: F.layer_norm(x, (3,), w, b), (2, 3), constants=((3,), (3,))),
+    row("native_layer_norm", lambda x: first(aten.native_layer_norm)(x, [2, 3], None, None, 1e-5), (2, 3)),
+    row("rms_norm", lambda x, w: F.rms_norm(x, (3,), w), (2, 3), constants=((3,),)),
+    row("group_norm", lambda x, w, b: F.group_norm(x, 2, w, b), (4, 3), constants=((4,), (4,))),
+    row("native_group_norm", lambda x: first(aten.native_group_norm)(x, None, None, x.shape[0], 4, 3, 2, 1e-5),
+        (4, 3)),
+    row("instance_norm", nn.InstanceNorm1d(4).eval(), (4, 3)),
+]  # fmt: skip
+
+SHAPES = [
+    row("view", lambda x: x.view(-1, 12), (3, 4)),
+    row("reshape", lambda x: x.reshape(x.shape[0], 2, 6), (3, 4)),
+    row("_unsafe_view", lambda x: aten._unsafe_view(x, [x.shape[0], 12]), (3, 4)),
+    row("_reshape_copy", lambda x: aten._reshape_copy(x, [x.shape[0], 12]), (3, 4)),
+    row("flatten.using_ints", lambda x: x.flatten(1), (3, 4)),
+    row("unflatten.int", lambda x: x.unflatten(1, (2, 3))),
+    row("view_as", lambda x, y: x.view_as(y) + y, (6,), (2, 3)),
+    row("reshape_as", lambda x, y: x.reshape_as(y) + y, (6,), (2, 3)),
+    row("ravel view", lambda x: x.ravel().view(-1, 12) * 2, (3, 4)),
+    row("squeeze.dim", lambda x: x.squeeze(1), (1, 4)),
+    row("squeeze.dims", lambda x: x.squeeze((1, 3)), (1, 4, 1)),
+    row("squeeze", lambda x: x.squeeze(), (1, 4)),
+    row("unsqueeze", lambda x: x.unsqueeze(1), (3, 4)),
+    row("contiguous", lambda x: x.transpose(1, 2).contiguous(), (3, 4)),
+    row("clone", lambda x: x.clone() * 2),
+    row("alias", lambda x: aten.alias(x) * 2),
+    row("detach", lambda x: x.detach() * x, jacobian=lambda x: x * x),
+    row("detach_", lambda x: (x * 2).detach_() + x, jacobian=lambda x: 3 * x),
+    row("lift_fresh", lambda x: aten.lift_fresh(x) * 2),
+    row("lift_fresh_copy", lambda x: aten.lift_fresh_copy(x) * 2),
+    row("positive", lambda x: (+x) * 2),
+    row("resolve_conj", lambda x: aten.resolve_conj(x) * 2),
+    row("resolve_neg", lambda x: aten.resolve_neg(x) * 2),
+    row("dropout", lambda x: F.dropout(x, 0.5, training=False) * 2),
+    row("feature_dropout", lambda x: F.dropout2d(x, 0.5, training=False) * 2, (2, 3, 3)),
+    row("alpha_dropout", lambda x: F.alpha_dropout(x, 0.5, training=False) * 2),
+    row("native_dropout", lambda x: aten.native_dropout(x, 0.5, False)[0] * 2),
+    row("to.dtype", lambda x: (x > 0).to(x.dtype) * x),
+    row("to.dtype", lambda x: x.double() * 2),
+    row("_to_copy", lambda x: aten._to_copy(x > 0, dtype=torch.float32) * x),
+    row("to.dtype_layout", lambda x: aten.to.dtype_layout(x, dtype=torch.float64) * 2),
+    row("to.device", lambda x: aten.to.device(x, torch.device("cpu"), torch.float64) * 2),
+    row("type_as", lambda x: (x > 0).type_as(x) * x),
+    row("permute", lambda x: x.permute(0, 2, 1), (3, 4)),
+    row("permute", lambda x: x.permute(2, 0, 1).relu().permute(1, 2, 0), (3, 4)),
+    row("transpose.int", lambda x: x.transpose(-1, -2), (3, 4)),
+    row("swapaxes", lambda x: x.swapaxes(1, 2), (3, 4)),
+    row("swapdims", lambda x: x.swapdims(1, 2), (3, 4)),
+    row("t", lambda x, w: (w @ x.t()).t(), constants=((3, 6),)),
+    row("numpy_T", lambda x, w: (w @ x.T).T, constants=((3, 6),)),
+    row("mT", lambda x: x.mT, (3, 4)),
+    row("adjoint", lambda x: x.adjoint(), (3, 4)),
+    row("movedim.int", lambda x: x.movedim(1, -1), (2, 3, 4)),
+    row("movedim.intlist", lambda x: x.movedim((1, 2), (3, 1)), (2, 3, 4)),
+    row("moveaxis.int", lambda x: x.moveaxis(1, -1), (2, 3, 4)),
+    row("expand", lambda x: x.expand(-1, 3, -1), (1, 4)),
+    row("expand_as", lambda x, y: x.expand_as(y) + y, (1, 4), (3, 4)),
+    row("broadcast_to", lambda x: x.broadcast_to(x.shape[0], 3, 4), (1, 4)),
+    row("slice.Tensor", lambda x: x[:, 1:5:2]),
+    row("narrow", lambda x: x.narrow(1, 2, 3)),
+    row("select.int", lambda x: x[:, -1], (3, 4)),
+    row("unbind.int", lambda x: sum(x.unbind(1)), (3, 4)),
+    row("split.Tensor", lambda x: torch.cat(x.split(4, 1)[::-1], 1)),
+    row("split_with_sizes", lambda x: torch.cat(x.split([1, 2, 3], 1)[::-1], 1)),
+    row("split.sizes", lambda x: torch.cat(aten.split.sizes(x, [1, 5], 1)[::-1], 1)),
+    row("chunk", lambda x: torch.cat(x.chunk(4, 1)[::-1], 1)),
+    row("tensor_split.sections", lambda x: torch.cat(x.tensor_split(4, 1)[::-1], 1)),
+    row("tensor_split.indices", lambda x: torch.cat(x.tensor_split((1, 4), 1)[::-1], 1)),
+    row("unsafe_split.Tensor", lambda x: torch.cat(torch.unsafe_split(x, 4, 1)[::-1], 1)),
+    row("unsafe_chunk", lambda x: torch.cat(torch.unsafe_chunk(x, 3, 1)[::-1], 1)),
+    row("cat", lambda x, y, w: torch.cat([x, w.expand(x.shape[0], 4), y], 1), (2,), (3,), constants=((4,),)),
+    row("concat", lambda x, y: torch.concat([x, y], -1), (2,), (3,)),
+    row("stack", lambda x, y: torch.stack([x, y, x], 1), (2,), (2,)),
+    row("flip", lambda x: x.flip(1, 2), (3, 4)),
+    row("roll", lambda x: x.roll((1, -1), (1, 2)), (3, 4)),
+    row("repeat", lambda x: x.repeat(1, 2, 3), (2, 2)),
+    row("tile", lambda x: x.tile(2), (2, 2)),
+    row("repeat_interleave.self_int", lambda x: x.repeat_interleave(2, 1), (3, 2)),
+    row("index_select", lambda x: x.index_select(1, torch.tensor([2, 0, 2])), (3, 2)),
+    row("index.Tensor", lambda x: x[:, [0, 2], [1, 0]], (3, 2)),
+    row("unfold", lambda x: x.unfold(1, 3, 2)),
+    row("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), (4, 2, 2)),
+    row("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), (1, 4, 2)),
+    row("tril", lambda x: x.tril(1), (3, 3)),
+    row("triu", lambda x: x.triu(), (3, 4)),
+    row("slice_scatter select_scatter zeros_like copy", _write_part),
+    row("slice_scatter", lambda x, y: torch.slice_scatter(x, y, 1, 1, 5, 2), (6,), (2,)),
+    row("select_scatter", lambda x, y: torch.select_scatter(x, y, 1, -1), (3, 4), (4,)),
+    row("index_put", _write_columns),
+]
+
+FILLING = [
+    row("new_zeros new_ones new_full", lambda x: x + x.new_zeros(6) + x.new_ones(x.shape[0], 6) * x.new_full((6,), 2.0)),
+    row("full_like", lambda x: x * torch.full_like(x, 2.5)),
+    row("fill.Scalar empty_like", lambda x: x * torch.empty_like(x).fill_(2.0)),
+    row("fill.Tensor", lambda x, w: x * (x + 1).fill_(w[0]), constants=((1,),)),
+    row("zero new_empty", lambda x: x + x.new_empty(6).zero_()),
+    row("copy", lambda x, y: x * (y * 2).copy_(x), (2, 6), (2, 6)),
+]
+
+ROWS = [
+    *ELEMENTWISE, *ARITHMETIC, *LINEAR, *CONVOLUTION, *POOLING, *PADDING, *MAXIMUM, *ORDER, *LOGIC, *NORMALIZING,
+    *SHAPES, *FILLING,
+]  # fmt: skip
+
+UNREACHED = {
+    "_assert_tensor_metadata": "returns nothing: export removes it, or the trace skips it",
+}
