@@ -5,14 +5,20 @@
     splinegraph.affine_map(graph, X)                  # f(x) = A[x] x + b[x]
 """
 
-from splinegraph.analyses.affine_map import AffineMap, affine_map
-from splinegraph.analyses.codes import ActivationPattern, codes
-from splinegraph.analyses.factors import Factors, conv_matrix, factors
-from splinegraph.analyses.summary import Report, analyze
-from splinegraph.core.graph import Node, SplineGraph
-from splinegraph.core.values import Box, Curvature, Monotonicity
-from splinegraph.errors import SplineGraphError
-from splinegraph.tracers.tracing import trace
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from splinegraph.analyses.affine_map import AffineMap, affine_map
+    from splinegraph.analyses.codes import ActivationPattern, codes
+    from splinegraph.analyses.factors import Factors, conv_matrix, factors
+    from splinegraph.analyses.summary import Report, analyze
+    from splinegraph.core.graph import Node, SplineGraph
+    from splinegraph.core.values import Box, Curvature, Monotonicity
+    from splinegraph.errors import SplineGraphError
+    from splinegraph.tracers.tracing import trace
 
 __all__ = [
     "ActivationPattern",
@@ -34,3 +40,27 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# torch takes a second to import: `splinegraph --help` need not wait for it
+_WHERE = {
+    "analyses.affine_map": ("AffineMap", "affine_map"),
+    "analyses.codes": ("ActivationPattern", "codes"),
+    "analyses.factors": ("Factors", "conv_matrix", "factors"),
+    "analyses.summary": ("Report", "analyze"),
+    "core.graph": ("Node", "SplineGraph"),
+    "core.values": ("Box", "Curvature", "Monotonicity"),
+    "errors": ("SplineGraphError",),
+    "tracers.tracing": ("trace",),
+}
+_MODULES = {name: f"splinegraph.{module}" for module, names in _WHERE.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'splinegraph' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -13,7 +13,7 @@ from splinegraph.analyses.batches import promote
 from splinegraph.analyses.summary_study import Study
 from splinegraph.analyses.summary_values import LISTED, Section, plural
 from splinegraph.core.graph import Node, SplineGraph
-from splinegraph.core.linearization import TIE_TOLERANCE, _slack
+from splinegraph.core.linearization import TIE_TOLERANCE, ties
 from splinegraph.core.operator import Operator, SplineOperator
 from splinegraph.core.walk import walk
 
@@ -54,8 +54,8 @@ class BoundarySection(Section):
 
 def boundary_section(study: Study) -> BoundarySection:
     """Find the samples on a boundary between cells, and the operators that tie there."""
-    found = [_ties(study.graph, part, study.seed) for part in study.parts()]
-    by_node = {name: torch.cat([part[name] for part in found]) for name in found[0]}
+    found = [ties(study.graph, part, seed=study.seed) for part in study.parts()]
+    by_node = {name: torch.cat([part[name] for part in found]).cpu() for name in found[0]}
     flags = torch.zeros(len(study), dtype=torch.bool)
     for tied in by_node.values():
         flags |= tied
@@ -66,25 +66,6 @@ def boundary_section(study: Study) -> BoundarySection:
         by_node={name: int(tied.sum()) for name, tied in by_node.items() if bool(tied.any())},
         tolerance=TIE_TOLERANCE,
     )
-
-
-def _ties(graph: SplineGraph, inputs: tuple[Tensor, ...], seed: int) -> dict[str, Tensor]:
-    """Return per switching operator which samples tie there; see `core.linearization.boundary`."""
-    generator = torch.Generator().manual_seed(seed)
-    found: dict[str, Tensor] = {}
-
-    def visit(node: Node, operator: Operator, args: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
-        xs, vs = [a[0] for a in args], [a[1] for a in args]
-        value, piece = operator.value_and_piece(*xs)
-        if isinstance(operator, SplineOperator) and operator.alphabet([x.shape for x in xs]) != 1:
-            ties = operator.ties(xs, vs, _slack(node, xs))
-            ties = node.layout.samples_first(ties) if node.layout else ties[None]
-            found[node.name] = ties.reshape(len(ties), -1).any(1).cpu()
-        return value, piece.tangent(*vs)
-
-    pairs = [(x, torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)) for x in inputs]
-    walk(graph, pairs, visit, operators=graph.resolved(inputs[0].dtype, inputs[0].device, len(inputs[0])))
-    return found
 
 
 @dataclass(frozen=True)

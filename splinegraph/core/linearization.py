@@ -12,7 +12,7 @@ from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.operator import Operator, Piece, SplineOperator
 from splinegraph.core.walk import walk, walk_back
 
-__all__ = ["TIE_TOLERANCE", "Linearization", "boundary"]
+__all__ = ["TIE_TOLERANCE", "Linearization", "boundary", "ties"]
 
 TIE_TOLERANCE = 8.0
 """Candidates tie if they differ by this many rounding units of the sample's largest value at that node:
@@ -67,22 +67,22 @@ class Linearization:
         )
 
 
-def boundary(graph: SplineGraph, inputs: Sequence[Tensor], *, seed: int = 0) -> Tensor:
-    """Return which samples lie on a boundary between cells, shape (B,), bool.
+def ties(graph: SplineGraph, inputs: Sequence[Tensor], *, seed: int = 0) -> dict[str, Tensor]:
+    """Return for every switching operator which samples lie on one of its boundaries, shape (B,), bool.
 
     A tie counts only if the tied candidates differ as functions of the input, which one tangent pass
     along a random direction tells (almost surely): dead zeros that tie in a max pool are no boundary.
     """
     generator = torch.Generator().manual_seed(seed)
-    flags = torch.zeros(len(inputs[0]), dtype=torch.bool)
+    found: dict[str, Tensor] = {}
 
     def visit(node: Node, operator: Operator, args: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
         xs, vs = [a[0] for a in args], [a[1] for a in args]
         value, piece = operator.value_and_piece(*xs)
         if isinstance(operator, SplineOperator) and operator.alphabet([x.shape for x in xs]) != 1:
-            ties = operator.ties(xs, vs, _slack(node, xs))
-            per_sample = node.layout.samples_first(ties).flatten(1).any(1) if node.layout else ties.any()
-            flags.logical_or_(per_sample.cpu())
+            tied = operator.ties(xs, vs, _slack(node, xs))
+            tied = node.layout.samples_first(tied) if node.layout else tied[None]
+            found[node.name] = tied.reshape(len(tied), -1).any(1)
         return value, piece.tangent(*vs)
 
     def direction(x: Tensor) -> Tensor:
@@ -90,7 +90,15 @@ def boundary(graph: SplineGraph, inputs: Sequence[Tensor], *, seed: int = 0) -> 
 
     operators = graph.resolved(inputs[0].dtype, inputs[0].device, len(inputs[0]))
     walk(graph, [(x, direction(x)) for x in inputs], visit, operators=operators)
-    return flags.to(inputs[0].device)
+    return found
+
+
+def boundary(graph: SplineGraph, inputs: Sequence[Tensor], *, seed: int = 0) -> Tensor:
+    """Return which samples lie on a boundary between cells, shape (B,), bool; see `ties`."""
+    flags = torch.zeros(len(inputs[0]), dtype=torch.bool, device=inputs[0].device)
+    for tied in ties(graph, inputs, seed=seed).values():
+        flags |= tied
+    return flags
 
 
 def _slack(node: Node, xs: Sequence[Tensor]) -> Tensor:

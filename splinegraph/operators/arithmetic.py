@@ -86,9 +86,7 @@ class Reduce(AffineOperator):
     def split(self) -> Parts:
         return self, None
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the exact norm: n, sqrt(n), 1 for a sum of n terms in linf, l2, l1; 1/n of that for a mean."""
         shape = shapes[0] if shapes is not None else None if on is None else on[0].shape
         if shape is None:
@@ -144,12 +142,12 @@ def add(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
 
 
 @lowers("aten.add.Tensor", "aten.add.Scalar")
-def _add(call: Call, a: Any, b: Any, *, alpha: float = 1) -> Any:
+def _add(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
     return add(call, a, b, alpha)
 
 
 @lowers("aten.sub.Tensor", "aten.sub.Scalar")
-def _sub(call: Call, a: Any, b: Any, *, alpha: float = 1) -> Any:
+def _sub(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
     return add(call, a, b, -alpha)
 
 

@@ -104,7 +104,7 @@ class PReLU(ElementwiseSpline):
         return torch.where(xs[0] > 0, xs[0], self.slopes[0] * xs[0])
 
 
-@lowers("aten.hardtanh.default", "aten.hardtanh_.default")
+@lowers("aten.hardtanh.default")
 @dataclass(frozen=True, eq=False)
 class Clamp(ElementwiseSpline):
     """min(max(x, low), high): HardTanh, ReLU6, clamp."""

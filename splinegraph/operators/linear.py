@@ -46,9 +46,7 @@ class Linear(AffineOperator):
     def split(self) -> Parts:
         return Linear(self.weight.clamp(min=0)), Linear((-self.weight).clamp(min=0))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the induced norm of the weight, exact up to rounding in float64."""
         # acting on every position of the other axes at once leaves the norm as it is, in each of the three
         order = {1: 1, 2: 2, math.inf: math.inf}[norm]
@@ -130,9 +128,7 @@ class BatchNorm(AffineOperator):
         part = replace(self, bias=None, mean=zero, var=one, eps=0.0)
         return replace(part, weight=scale.clamp(min=0)), replace(part, weight=(-scale).clamp(min=0))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the largest |scale|, the norm of a diagonal map in every norm."""
         return float(self.scale.detach().abs().max())
 
@@ -145,7 +141,7 @@ def _linear(call: Call, x: Any, weight: Any, bias: Any = None) -> Value:
     return call.emit(Linear(weight, bias), x)
 
 
-@lowers("aten.batch_norm.default", "aten.cudnn_batch_norm.default")
+@lowers("aten.batch_norm.default")
 def _batch_norm(
     call: Call, x: Any, weight: Any, bias: Any, mean: Any, var: Any,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *_: Any,

@@ -41,7 +41,7 @@ def _reshape(call: Call, x: Value, *_: Any, **__: Any) -> Value:
 
 @lowers(
     "aten.contiguous.default", "aten.clone.default", "aten.alias.default", "aten.detach.default",
-    "aten.lift_fresh.default", "aten.lift_fresh_copy.default", "aten.detach_.default", "aten.positive.default",
+    "aten.lift_fresh.default", "aten.lift_fresh_copy.default", "aten.positive.default",
     "aten.resolve_conj.default", "aten.resolve_neg.default", "aten._assert_tensor_metadata.default",
 )  # fmt: skip
 def _identity(call: Call, x: Value, *_: Any, **__: Any) -> Value:
@@ -58,9 +58,7 @@ def _native_dropout(call: Call, x: Value, p: float, train: bool | None) -> Any:
     return call.opaque() if train and p > 0 else (x,)
 
 
-@lowers(
-    "aten.to.dtype", "aten._to_copy.default", "aten.to.dtype_layout", "aten.type_as.default", "aten.to.device"
-)
+@lowers("aten.to.dtype", "aten._to_copy.default", "aten.to.dtype_layout", "aten.type_as.default", "aten.to.device")
 def cast(call: Call, x: Value, *_: Any, **__: Any) -> Any:
     """Return x in the dtype of the call's result; all floating types are one."""
     if x.dtype.is_floating_point and call.dtype.is_floating_point:
@@ -352,9 +350,7 @@ def _slice_scatter(
         return part
     if cuts or not isinstance(part, Value):
         return call.opaque()
-    return _replace_part(
-        call, x, part, negative(dim, len(call.shape)), slice(start, end, step), call.shape[dim]
-    )
+    return _replace_part(call, x, part, negative(dim, len(call.shape)), slice(start, end, step), call.shape[dim])
 
 
 @lowers("aten.select_scatter.default")
@@ -364,6 +360,4 @@ def _select_scatter(call: Call, x: Any, part: Any, dim: int, index: int) -> Any:
     dim = negative(dim, len(call.shape))
     shape = tuple(1 if i == len(call.shape) + dim else n for i, n in enumerate(call.shape))
     index %= call.shape[dim]
-    return _replace_part(
-        call, x, call.reshape(part, shape=shape), dim, slice(index, index + 1), call.shape[dim]
-    )
+    return _replace_part(call, x, call.reshape(part, shape=shape), dim, slice(index, index + 1), call.shape[dim])

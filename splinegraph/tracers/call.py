@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -36,11 +38,20 @@ class LoweringCall:
         self._lowering, self._node, self._args, self._kwargs = lowering, node, args, kwargs
         self._emitted: list[str] = []
         self.target = functional_name(target_name(node.target))
+        # relu_ and relu__1, the in-place calls, become relu and relu_1
+        changed = self.target != target_name(node.target)
+        self.name = self._free(re.sub(r"_(_\d+)?$", r"\1", node.name) if changed else node.name)
         results = node.meta.get("val")
         self._results = [
             r for r in (results if isinstance(results, (tuple, list)) else [results]) if isinstance(r, Tensor)
         ]
         self.dtype: torch.dtype = self._results[0].dtype if self._results else lowering.dtype
+
+    def _free(self, name: str) -> str:
+        """Return the name, numbered on if a node has it already."""
+        base = re.sub(r"_\d+$", "", name)
+        names = itertools.chain([name], (f"{base}_{i}" for i in itertools.count(1)))
+        return next(n for n in names if n not in self._lowering.nodes)
 
     @property
     def dtypes(self) -> tuple[torch.dtype, ...]:
@@ -68,15 +79,13 @@ class LoweringCall:
         else:
             sizes, axis, dtype = infer_shape(operator, args, tuple(shape), batched=lowering.batched)
             layout = lowering.layout_at(sizes, axis, args, operator) if lowering.batched else None
-        name = self._node.name if not self._emitted else f"{self._node.name}__{len(self._emitted)}"
-        while name in lowering.nodes:
-            name += "_"
+        name = self._free(f"{self.name}__{len(self._emitted)}" if self._emitted else self.name)
         self._emitted.append(name)
         return lowering.emit(operator, args, sizes, layout, node=self._node, name=name, dtype=dtype)
 
     def finish(self, result: Any) -> Any:
         """Give the call's own name to the node that holds its result, if it became several nodes."""
-        mine = self._node.name
+        mine = self.name
         if isinstance(result, Value) and result.name != mine and result.name in self._emitted:
             lowering = self._lowering
             swap = {result.name: mine, mine: result.name}

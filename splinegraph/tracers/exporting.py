@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import inspect
 import traceback
 import warnings
@@ -65,10 +67,15 @@ def functional_name(name: str) -> str:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence warnings that export raises about its own workings, not about the model."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Silence what export says of its own workings: warnings, and the graph it prints when it fails."""
+    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    before, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
 
 
 def export(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], batched: Any) -> ExportedProgram:
@@ -102,7 +109,7 @@ def decompose(program: ExportedProgram) -> ExportedProgram:
     Running decompositions costs several times the export itself, so it is done only if something asks
     for it: a recurrent or composite call without a lowering, or an in-place write into a view.
     """
-    wanted = {n.target for n in program.graph.nodes if n.op == "call_function" and _unknown(n.target)}
+    wanted = {n.target for n in program.graph.nodes if n.op == "call_function" and _unknown(n)}
     recurrent = any(target_name(t).startswith(_RECURRENT) for t in wanted)
     if not (recurrent or wanted or any(_writes_into_view(n) for n in program.graph.nodes)):
         return program
@@ -115,8 +122,11 @@ def decompose(program: ExportedProgram) -> ExportedProgram:
     return functional
 
 
-def _unknown(target: Any) -> bool:
-    return isinstance(target, torch._ops.OpOverload) and functional_name(target_name(target)) not in LOWERINGS
+def _unknown(node: fx.Node) -> bool:
+    """Return whether a call that makes tensors (no size, no assertion) has no lowering."""
+    makes = isinstance(node.meta.get("val"), Tensor | tuple | list)
+    known = functional_name(target_name(node.target)) in LOWERINGS
+    return isinstance(node.target, torch._ops.OpOverload) and makes and not known
 
 
 def _writes_into_view(node: fx.Node) -> bool:

@@ -99,7 +99,7 @@ class Lowering:
             return None
         args, kwargs = self._read(node.args, env), self._read(dict(node.kwargs), env)
         if node.target is python_operator.getitem:
-            return self._getitem(node, args[0], args[1])
+            return self._getitem(node, args[0], args[1], env)
         if not isinstance(node.target, torch._ops.OpOverload):
             inner = [a for a in args if isinstance(a, fx.GraphModule)]
             if len(inner) == 1:  # no_grad and autocast blocks: the identity around a sub-graph
@@ -112,10 +112,11 @@ class Lowering:
             env[node.args[0]] = result  # type: ignore[index]  # an in-place call: later readers see the new value
         return result
 
-    def _getitem(self, node: fx.Node, source: Any, index: Any) -> Any:
-        if not isinstance(source, Expression):
-            return source[index]
-        return self._fold(node, (source, index), {}, function=python_operator.getitem)
+    def _getitem(self, node: fx.Node, source: Any, index: Any, env: Mapping[fx.Node, Any]) -> Any:
+        if isinstance(source, tuple | list) and node.users:
+            # a result that the lowering leaves out, such as the indices of a pool, is the call's own
+            return source[index] if index < len(source) else self._opaque(node.args[0], env)[index]
+        return None if not node.users else self._fold(node, (source, index), {}, function=python_operator.getitem)
 
     # constants
 
@@ -193,6 +194,9 @@ class Lowering:
         build = LOWERINGS.get(call.target)
         result = call.opaque() if build is None else build(call, *args, **kwargs)
         return call.finish(result)
+
+    def _opaque(self, node: Any, env: Mapping[fx.Node, Any]) -> Any:
+        return LoweringCall(self, node, self._read(node.args, env), self._read(dict(node.kwargs), env)).opaque()
 
     def emit(
         self, operator: Operator, args: Sequence[Value], shape: Sequence[Any], layout: BatchLayout | None,

@@ -136,12 +136,12 @@ def _trace(
 ) -> _Traced:  # fmt: skip
     """Trace with a symbolic batch size if that works, else for one sample."""
     if program is not None:
-        return _lower(decompose(program), None, example, inputs, outputs, name, batched=_symbolic(program))
+        return _lower(decompose(program), None, example, inputs, outputs, name, batched=_symbolic(program, example))
     assert module is not None
     problem: SplineGraphError | None = None
     try:
         exported = export(module, *example.at(2), example.axes)
-        if _symbolic(exported):
+        if _symbolic(exported, example):
             return _lower(exported, module, example, inputs, outputs, name, batched=True)
     except (Unbatchable, TraceError) as error:
         problem = error
@@ -156,14 +156,16 @@ def _trace(
     return replace(traced, graph=replace(traced.graph, notes=notes, _cache={}))
 
 
-def _symbolic(program: ExportedProgram) -> bool:
-    """Return whether a user input kept a symbolic size, and only one symbol is left."""
-    user = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT}
-    symbols = set[str]()
-    for node in program.graph.nodes:
-        if node.op == "placeholder" and node.name in user and isinstance(node.meta.get("val"), Tensor):
-            symbols.update(str(n) for n in node.meta["val"].shape if isinstance(n, torch.SymInt))
-    return len(symbols) == 1
+def _symbolic(program: ExportedProgram, example: Example) -> bool:
+    """Return whether the user's inputs kept a symbolic batch size, and have no other symbolic size.
+
+    Inputs that never meet keep a symbol each; all stand for the batch size.
+    """
+    user = [s.arg.name for s in program.graph_signature.input_specs if s.kind == InputKind.USER_INPUT]
+    shapes = {n.name: getattr(n.meta.get("val"), "shape", ()) for n in program.graph.nodes if n.op == "placeholder"}
+    axes = zip(user, example.flat_axes, strict=True)
+    symbolic = [i == axis for name, axis in axes for i, n in enumerate(shapes[name]) if isinstance(n, torch.SymInt)]
+    return bool(symbolic) and all(symbolic)
 
 
 def _lower(

@@ -42,7 +42,9 @@ def jacobians(module: nn.Module, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     found = torch.autograd.functional.jacobian(lambda *args: module(*args), xs)
     found = found if isinstance(found, tuple) else (found,)
     out = found[0].dim() - xs[0].dim()
-    return tuple(torch.stack([j.select(0, i).select(out - 1, i) for i in range(len(x))]) for j, x in zip(found, xs))
+    return tuple(
+        torch.stack([j.select(0, i).select(out - 1, i) for i in range(len(x))]) for j, x in zip(found, xs, strict=False)
+    )
 
 
 def ids(rows: list[Row]) -> list[str]:
