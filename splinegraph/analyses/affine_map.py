@@ -135,7 +135,7 @@ class AffineMap:
             t if isinstance(t, tuple) else (t,) for t in (self.value, self.matvec(*self.inputs), self.bias)
         )
         gaps = [
-            float((y - (ax + c)).abs().max() / y.abs().max().clamp(min=torch.finfo(y.dtype).tiny))
+            float((y - (ax + c)).detach().abs().max() / y.detach().abs().max().clamp(min=torch.finfo(y.dtype).tiny))
             for y, ax, c in zip(f, mapped, b, strict=True)
         ]
         return max(gaps)

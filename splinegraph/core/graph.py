@@ -201,14 +201,16 @@ class SplineGraph:
         tensors, batchy = self._cache["static"]
         key = (dtype, device, batch if batchy else None)
         version = tuple([t._version for t in tensors] + [t.data_ptr() for t in tensors])
-        hit = self._cache.get(key)
+        # Casts of parameters that are being trained belong to one backward pass only, and those made without
+        # gradients would cut it.
+        training = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        hit = None if training else self._cache.get(key)
         if hit is not None and hit[0] == version:
             known: Mapping[str, Operator] = hit[1]
             return known
         context = Context(dtype, device, batch)
         operators = {n.name: context.resolve(n.op) for n in self.operators}
-        # Casts of parameters that are being trained belong to one backward pass only.
-        if not (torch.is_grad_enabled() and any(t.requires_grad for t in tensors)):
+        if not training:
             self._cache[key] = (version, operators)
         return operators
 

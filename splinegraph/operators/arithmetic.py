@@ -115,6 +115,22 @@ class CumulativeSum(AffineOperator):
 # lowerings; a and b may be live values, numbers, tensors or expressions
 
 
+def _numbers(call: Call, *items: Any) -> tuple[Any, ...]:
+    """Return live truth values and integers as numbers of the graph's dtype, where the result is one."""
+    from splinegraph.operators.comparison import ToFloat
+
+    def number(x: Any) -> Any:
+        other = isinstance(x, Value) and not x.dtype.is_floating_point
+        return call.emit(ToFloat(), x, shape=x.shape) if other and call.dtype.is_floating_point else x
+
+    return tuple(map(number, items))
+
+
+def _setting(call: Call, number: float) -> float:
+    """Return a number that keeps an integer result an integer."""
+    return float(number) if call.dtype.is_floating_point else number
+
+
 def scale(call: Call, x: Any, factor: Any) -> Any:
     """Return factor * x for a constant factor."""
     if isinstance(factor, float | int) and factor == 1:
@@ -122,7 +138,7 @@ def scale(call: Call, x: Any, factor: Any) -> Any:
     if not isinstance(x, Value):
         return constant(torch.mul, x, factor)
     if isinstance(factor, float | int):
-        return call.emit(Scale(float(factor)), x, shape=x.shape)
+        return call.emit(Scale(_setting(call, factor)), x, shape=x.shape)
     x = unsqueeze_to(call, x, call.rank(factor))
     return call.emit(Scale(factor), x, shape=call.broadcast(x.shape, factor))
 
@@ -130,29 +146,34 @@ def scale(call: Call, x: Any, factor: Any) -> Any:
 def add(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
     """Return a + alpha * b."""
     if isinstance(a, Value) and isinstance(b, Value):
+        if not call.dtype.is_floating_point:
+            return call.opaque()
         a, b = align(call, a, b)
         return call.emit(LinearCombination((1.0, float(alpha))), a, b)
     if isinstance(b, Value):
         return add(call, scale(call, b, alpha), a)
     offset = b if alpha == 1 else alpha * b if isinstance(b, float | int) else constant(torch.mul, b, alpha)
     if isinstance(offset, float | int):
-        return a if offset == 0 else call.emit(Shift(float(offset)), a, shape=a.shape)
+        return a if offset == 0 else call.emit(Shift(_setting(call, offset)), a, shape=a.shape)
     a = unsqueeze_to(call, a, call.rank(offset))
     return call.emit(Shift(offset), a, shape=call.broadcast(a.shape, offset))
 
 
 @lowers("aten.add.Tensor", "aten.add.Scalar")
 def _add(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
+    a, b = _numbers(call, a, b)
     return add(call, a, b, alpha)
 
 
 @lowers("aten.sub.Tensor", "aten.sub.Scalar")
 def _sub(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
+    a, b = _numbers(call, a, b)
     return add(call, a, b, -alpha)
 
 
 @lowers("aten.rsub.Tensor", "aten.rsub.Scalar")
 def _rsub(call: Call, a: Any, b: Any, alpha: float = 1) -> Any:
+    a, b = _numbers(call, a, b)
     return add(call, scale(call, a, -alpha), b) if isinstance(a, Value) else add(call, b, a, -alpha)
 
 
@@ -164,10 +185,14 @@ def _neg(call: Call, x: Value) -> Any:
 @lowers("aten.mul.Tensor", "aten.mul.Scalar")
 def _mul(call: Call, a: Any, b: Any) -> Any:
     from splinegraph.operators.bilinear import lower_product
+    from splinegraph.operators.comparison import lower_both
     from splinegraph.operators.winners import fuse_winners
 
     if isinstance(a, Value) and isinstance(b, Value):
-        return fuse_winners(call, a, b) or lower_product(call, a, b)
+        if not call.dtype.is_floating_point:
+            return lower_both(call, a, b) if call.dtype == torch.bool else call.opaque()
+        return fuse_winners(call, a, b) or lower_product(call, *_numbers(call, a, b))
+    a, b = _numbers(call, a, b)
     return scale(call, a, b) if isinstance(a, Value) else scale(call, b, a)
 
 
@@ -176,6 +201,7 @@ def _div(call: Call, a: Any, b: Any) -> Any:
     from splinegraph.operators.bilinear import lower_quotient
     from splinegraph.operators.smooth import Reciprocal
 
+    a, b = _numbers(call, a, b)
     if not isinstance(b, Value):
         return scale(call, a, 1.0 / b if isinstance(b, float | int) else constant(torch.reciprocal, b))
     if isinstance(a, Value):
@@ -190,6 +216,7 @@ def _div_mode(call: Call, a: Any, b: Any, *, rounding_mode: str | None = None) -
 
 @lowers("aten.addcmul.default")
 def _addcmul(call: Call, x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
+    x, a, b = _numbers(call, x, a, b)
     live = isinstance(a, Value) or isinstance(b, Value)
     return add(call, x, _mul(call, a, b) if live else constant(torch.mul, a, b), value)
 
@@ -211,6 +238,23 @@ def dims_of(dim: Any, ndim: int) -> tuple[int, ...]:
 @lowers("aten.sum.dim_IntList", "aten.mean.dim")
 def _reduce(call: Call, x: Value, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Value:
     return call.emit(Reduce(dims_of(dim, x.ndim), keepdim, "mean" in call.target), x)
+
+
+@lowers("aten.var.correction", "aten.std.correction")
+def _variance(call: Call, x: Value, dim: Any = None, *, correction: Any = 1, keepdim: bool = False) -> Value:
+    from splinegraph.operators.smooth import Sqrt, Square
+
+    dims = dims_of(dim, x.ndim)
+    count, lost = math.prod(x.shape[d] for d in dims), 1 if correction is None else correction
+    if count <= lost:  # torch then divides by zero
+        opaque: Value = call.opaque()
+        return opaque
+    kept = tuple(1 if i - x.ndim in dims else n for i, n in enumerate(x.shape))
+    mean = call.emit(Reduce(dims, keepdim=True, mean=True), x, shape=kept)
+    square = call.emit(Square(), call.emit(LinearCombination((1.0, -1.0)), x, mean, shape=x.shape), shape=x.shape)
+    mean_square = call.emit(Reduce(dims, keepdim, mean=True), square, shape=call.shape)
+    variance: Value = scale(call, mean_square, count / (count - lost))
+    return call.emit(Sqrt(), variance) if ".std." in call.target else variance
 
 
 @lowers("aten.cumsum.default")

@@ -19,7 +19,7 @@ from splinegraph.operators.discontinuous import LocallyConstant
 from splinegraph.operators.order import half_spaces, places
 from splinegraph.operators.registry import Call, Value, constant, lowers
 
-__all__ = ["Comparison", "ToFloat", "Where", "lower_where"]
+__all__ = ["Comparison", "ToFloat", "Where", "lower_both", "lower_where"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,8 +294,14 @@ def _logic(call: Call, a: Any, b: Any) -> Any:
     if call.dtype != torch.bool:
         return call.opaque()
     a, b = (a, b) if isinstance(a, Value) else (b, a)
-    a, b = _truth(call, a), _truth(call, b)
-    return lower_where(call, a, b, False) if "and" in call.target else lower_where(call, a, True, b)
+    if "and" in call.target:
+        return lower_both(call, a, b)
+    return lower_where(call, _truth(call, a), True, _truth(call, b))
+
+
+def lower_both(call: Call, a: Value, b: Any) -> Any:
+    """Return whether neither of two truth values is false; b may be constant."""
+    return lower_where(call, _truth(call, a), _truth(call, b), False)
 
 
 @lowers("aten.where.self", "aten.where.ScalarOther", "aten.where.ScalarSelf", "aten.where.Scalar")

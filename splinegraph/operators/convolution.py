@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from splinegraph.core.affine import AffineOperator
 from splinegraph.core.operator import Shapes
-from splinegraph.operators.linear import Parts, spread
+from splinegraph.operators.linear import Parts, by_sign, spread
 from splinegraph.operators.registry import Call, Value, lowers
 
 __all__ = ["Conv", "ConvTranspose"]
@@ -93,10 +93,7 @@ class Conv(AffineOperator):
         return _CONV[d](u, w, None, 1, [max(n, 0) for n in full], self.dilation, self.groups)
 
     def split(self) -> Parts:
-        return (
-            replace(self, weight=self.weight.clamp(min=0), bias=None),
-            replace(self, weight=(-self.weight).clamp(min=0), bias=None),
-        )
+        return by_sign(self, "weight", bias=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +145,7 @@ class ConvTranspose(AffineOperator):
         return (out.reshape(*leading, *out.shape[1:]),)
 
     def split(self) -> Parts:
-        return (
-            replace(self, weight=self.weight.clamp(min=0), bias=None),
-            replace(self, weight=(-self.weight).clamp(min=0), bias=None),
-        )
+        return by_sign(self, "weight", bias=None)
 
 
 def _label(

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
-from splinegraph.core.parameters import Expression
-from splinegraph.operators.arithmetic import scale
 from splinegraph.operators.registry import Call, Value, lowers
-from splinegraph.operators.reshaping import cast
-from splinegraph.operators.shape import Expand, unsqueeze_to
+from splinegraph.operators.reshaping import cast, expand
 
 __all__: list[str] = []
 
@@ -40,9 +35,5 @@ def _new_full(call: Call, x: Value, size: Any, number: float, **_: Any) -> Any:
 
 @lowers("aten.fill.Tensor", "aten.copy.default")
 def _copy(call: Call, x: Any, source: Any, *_: Any) -> Any:
-    """Return the source in the shape of what it is written over."""
-    if not isinstance(source, Value):
-        return scale(call, call.full(1), source) if isinstance(source, Tensor | Expression) else call.full(source)
-    source = unsqueeze_to(call, cast(call, source), len(call.shape))
-    sizes = tuple(-1 if n == m else m for n, m in zip(source.shape, call.shape, strict=True))
-    return source if source.shape == call.shape else call.emit(Expand(sizes), source)
+    """Return the source in the shape and dtype of what it is written over."""
+    return expand(call, cast(call, source))

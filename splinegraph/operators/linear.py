@@ -21,6 +21,16 @@ __all__ = ["BatchNorm", "LeftMatmul", "Linear", "RightMatmul"]
 Parts = tuple[AffineOperator | None, AffineOperator | None]
 
 
+def by_sign(operator: AffineOperator, name: str, **fixed: Any) -> Parts:
+    """Return (A+, A-): the operator with the positive and with the negative part of one of its tensors."""
+    tensor: Tensor = getattr(operator, name)
+    positive, negative = tensor.clamp(min=0), (-tensor).clamp(min=0)
+    return (
+        replace(operator, **{name: positive}, **fixed),  # type: ignore[type-var]
+        replace(operator, **{name: negative}, **fixed),  # type: ignore[type-var]
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class Linear(AffineOperator):
     """x W^T + b over the last axis (paper Eq 3).
@@ -44,7 +54,7 @@ class Linear(AffineOperator):
         return (u @ self.weight,)
 
     def split(self) -> Parts:
-        return Linear(self.weight.clamp(min=0)), Linear((-self.weight).clamp(min=0))
+        return by_sign(self, "weight", bias=None)
 
     def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the induced norm of the weight, exact up to rounding in float64."""
@@ -66,7 +76,7 @@ class RightMatmul(AffineOperator):
         return (unbroadcast(u @ self.matrix.mT, shapes[0], len(shapes[0])),)
 
     def split(self) -> Parts:
-        return RightMatmul(self.matrix.clamp(min=0)), RightMatmul((-self.matrix).clamp(min=0))
+        return by_sign(self, "matrix")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +92,7 @@ class LeftMatmul(AffineOperator):
         return (unbroadcast(self.matrix.mT @ u, shapes[0], len(shapes[0])),)
 
     def split(self) -> Parts:
-        return LeftMatmul(self.matrix.clamp(min=0)), LeftMatmul((-self.matrix).clamp(min=0))
+        return by_sign(self, "matrix")
 
 
 @dataclass(frozen=True, eq=False)

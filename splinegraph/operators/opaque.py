@@ -28,7 +28,8 @@ class Hole:
 class Opaque(Operator):
     """Any torch call; of several results, the one at `index`.
 
-    Nothing is known of it but how to run it and, if its result is floating, its tangent by torch.func.
+    Nothing is known of it but how to run it, and its tangent by torch.func. Integers and truth values
+    have the tangent zero, the only one that they can have.
 
     Parameters
     ----------
@@ -61,10 +62,6 @@ class Opaque(Operator):
     def label(self) -> str:
         return f"Opaque({self.target or getattr(self.function, '__name__', 'call')})"
 
-    @property
-    def differentiable(self) -> bool:  # type: ignore[override]
-        return self.floating
-
     def forward(self, *xs: Tensor) -> Tensor:
         dtype = next((x.dtype for x in xs if x.is_floating_point()), None)
         kwargs = {k: _retype(_fill(v, xs), dtype) for k, v in self.kwargs.items()}
@@ -77,7 +74,7 @@ class Opaque(Operator):
 
     def linearize(self, *xs: Tensor) -> Piece:
         if not self.floating or not any(x.is_floating_point() for x in xs):
-            raise self.without_tangent("its arguments or its result are integers")
+            return _StillPiece(self.forward(*xs), tuple(x.shape for x in xs))
         with torch.enable_grad():  # where torch knows no derivative, torch.func gives zeros and no error
             value = self.forward(*(x.detach().requires_grad_(x.is_floating_point()) for x in xs))
         if not value.requires_grad:
@@ -101,6 +98,25 @@ def _unpickle(function: Any, *rest: Any) -> Opaque:
         space, packet, overload = function.split(".")
         function = getattr(getattr(getattr(torch.ops, space), packet), overload)
     return Opaque(function, *rest)
+
+
+@dataclass(frozen=True, eq=False)
+class _StillPiece(Piece):
+    """x -> value, whatever x."""
+
+    value: Tensor
+    shapes: tuple[torch.Size, ...]
+    exact = False
+
+    def apply(self, *xs: Tensor) -> Tensor:
+        return self.value
+
+    def tangent(self, *vs: Tensor) -> Tensor:
+        leading = vs[0].shape[: vs[0].dim() - len(self.shapes[0])]
+        return vs[0].new_zeros(()).expand(*leading, *self.value.shape)
+
+    def adjoint(self, u: Tensor) -> tuple[Tensor | None, ...]:
+        return (None,) * len(self.shapes)
 
 
 class _JacobianPiece(Piece):
@@ -211,6 +227,8 @@ def opaque_call(
         operator = Opaque(function, fixed, named, call.target, None, call.dtype.is_floating_point)
         return call.emit(operator, *live.values())
     return tuple(
-        call.emit(Opaque(function, fixed, named, call.target, i), *live.values(), shape=shape)
-        for i, shape in enumerate(call.shapes)
+        call.emit(
+            Opaque(function, fixed, named, call.target, i, dtype.is_floating_point), *live.values(), shape=shape
+        )
+        for i, (shape, dtype) in enumerate(zip(call.shapes, call.dtypes, strict=True))
     )

@@ -79,8 +79,15 @@ class Call(Protocol):
         `batch_axis` says where the batch ends up, if axes of size one leave that open.
         """
 
+    @property
+    def sizes(self) -> tuple[Any, ...]:
+        """Shape of the (first) result as it runs: `BATCH` or a multiple of it where the batch is."""
+
     def full(self, number: float) -> Any:
         """Return a constant with the shape and dtype of the call's result, full of one number."""
+
+    def keeps(self, x: Value) -> bool:
+        """Return whether the result has the shape of `x`, with the batch on the same axis."""
 
     def note(self, text: str) -> None:
         """Tell the user something about the trace, once."""

@@ -16,6 +16,7 @@ from splinegraph.operators.shape import (
     Concat,
     Expand,
     Flip,
+    Gather,
     IndexSelect,
     MaskedFill,
     Permute,
@@ -27,7 +28,7 @@ from splinegraph.operators.shape import (
     unsqueeze_to,
 )
 
-__all__ = ["blend", "cast"]
+__all__ = ["blend", "cast", "expand"]
 
 
 @lowers(
@@ -35,8 +36,10 @@ __all__ = ["blend", "cast"]
     "aten.unflatten.int", "aten.squeeze.dim", "aten.squeeze.dims", "aten.squeeze.default", "aten.unsqueeze.default",
     "aten.view_as.default", "aten.reshape_as.default", "aten.ravel.default", "aten._reshape_copy.default",
 )  # fmt: skip
-def _reshape(call: Call, x: Value, *_: Any, **__: Any) -> Value:
-    return x if x.shape == call.shape else call.reshape(x)
+def _reshape(call: Call, x: Any, *_: Any, **__: Any) -> Any:
+    if not isinstance(x, Value):
+        return constant(torch.reshape, x, call.sizes)
+    return x if call.keeps(x) else call.reshape(x)
 
 
 @lowers(
@@ -59,8 +62,10 @@ def _native_dropout(call: Call, x: Value, p: float, train: bool | None) -> Any:
 
 
 @lowers("aten.to.dtype", "aten._to_copy.default", "aten.to.dtype_layout", "aten.type_as.default", "aten.to.device")
-def cast(call: Call, x: Value, *_: Any, **__: Any) -> Any:
+def cast(call: Call, x: Any, *_: Any, **__: Any) -> Any:
     """Return x in the dtype of the call's result; all floating types are one."""
+    if not isinstance(x, Value):
+        return constant(torch.Tensor.to, x, dtype=call.dtype)
     if x.dtype.is_floating_point and call.dtype.is_floating_point:
         if x.dtype != call.dtype:
             call.note(f"a cast from {x.dtype} to {call.dtype} is seen as the identity")
@@ -68,7 +73,7 @@ def cast(call: Call, x: Value, *_: Any, **__: Any) -> Any:
     if call.dtype.is_floating_point:
         from splinegraph.operators.comparison import ToFloat
 
-        return call.emit(ToFloat(), x)
+        return call.emit(ToFloat(), x, shape=x.shape)
     return x if x.dtype == call.dtype else call.opaque()
 
 
@@ -111,9 +116,12 @@ def _movedim(call: Call, x: Value, source: int | Sequence[int], destination: int
 
 
 @lowers("aten.expand.default", "aten.expand_as.default", "aten.broadcast_to.default")
-def _expand(call: Call, x: Value, *_: Any, **__: Any) -> Value:
+def expand(call: Call, x: Any, *_: Any, **__: Any) -> Any:
+    """Return x broadcast to the shape of the call's result."""
+    if not isinstance(x, Value):
+        return constant(torch.broadcast_to, x, call.sizes)
     x = unsqueeze_to(call, x, len(call.shape))
-    if x.shape == call.shape:
+    if call.keeps(x):
         return x
     sizes = tuple(-1 if n == m else m for n, m in zip(x.shape, call.shape, strict=True))
     return call.emit(Expand(sizes), x)
@@ -121,7 +129,7 @@ def _expand(call: Call, x: Value, *_: Any, **__: Any) -> Value:
 
 @lowers("aten.slice.Tensor")
 def _slice(call: Call, x: Value, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
-    if x.shape == call.shape and step == 1:
+    if step == 1 and call.keeps(x):
         return x
     if not (isinstance(start, int | None) and isinstance(end, int | None)):
         return call.opaque()  # cuts the batch
@@ -220,6 +228,13 @@ def _repeat_interleave(call: Call, x: Value, repeats: Any, dim: int | None = Non
 def _index_select(call: Call, x: Value, dim: int, index: Any) -> Any:
     fixed = call.fixed(index)
     return call.opaque() if fixed is None else _pick(call, x, dim, fixed)
+
+
+@lowers("aten.gather.default")
+def _gather(call: Call, x: Any, dim: int, index: Any, **_: Any) -> Any:
+    if isinstance(index, Value) or not isinstance(x, Value) or x.ndim == 0:
+        return call.opaque()
+    return call.emit(Gather(negative(dim, x.ndim), index), x)
 
 
 @lowers("aten.index.Tensor")

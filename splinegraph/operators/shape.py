@@ -19,6 +19,7 @@ __all__ = [
     "Concat",
     "Expand",
     "Flip",
+    "Gather",
     "IndexSelect",
     "MaskedFill",
     "Permute",
@@ -234,6 +235,24 @@ class IndexSelect(_Selection):
         (shape,) = shapes
         zeros = u.new_zeros(*u.shape[: u.dim() - len(shape)], *shape)
         return (zeros.index_add_(self.dim, self.index, u),)
+
+
+@dataclass(frozen=True, eq=False)
+class Gather(_Selection):
+    """Entries of an axis (negative) picked by a constant index of the result's shape."""
+
+    dim: int
+    index: Tensor
+
+    def linear(self, *vs: Tensor) -> Tensor:
+        (v,) = vs
+        leading = v.shape[: v.dim() - self.index.dim()]
+        return v.gather(self.dim, self.index.expand(*leading, *self.index.shape))
+
+    def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
+        leading = u.shape[: u.dim() - self.index.dim()]
+        zeros = u.new_zeros(*leading, *shapes[0])
+        return (zeros.scatter_add_(self.dim, self.index.expand_as(u), u),)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, OutputKind
+from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 
 from splinegraph.core.algebra import MoveAxis, prune
 from splinegraph.core.graph import Node, SplineGraph
@@ -102,12 +102,18 @@ def choose(choice: Choice, names: list[str], default: list[bool]) -> set[int]:
     return found
 
 
-def finish(program: ExportedProgram, lowering: Lowering, results: Any, outputs: Choice, name: str) -> tuple[
-    SplineGraph, tuple[int, ...]
-]:  # fmt: skip
-    """Return the graph, and which of the model's output tensors its outputs are."""
+def finish(
+    program: ExportedProgram, lowering: Lowering, results: Any, outputs: Choice, name: str, axis: int
+) -> tuple[SplineGraph, tuple[tuple[int, BatchLayout], ...]]:
+    """Return the graph, and for each of its outputs which of the model's tensors it is, and its batch axis there.
+
+    Where the batch was not followed, it is taken to be on `axis`, or else on the first.
+    """
     specs = program.graph_signature.output_specs
-    user = [r for r, spec in zip(results, specs, strict=True) if spec.kind == OutputKind.USER_OUTPUT]
+    user = [
+        result for result, spec in zip(results, specs, strict=True)
+        if spec.kind == OutputKind.USER_OUTPUT and isinstance(spec.arg, TensorArgument)
+    ]  # fmt: skip
     live = [i for i, r in enumerate(user) if isinstance(r, Value) and r.dtype.is_floating_point]
     if not live:
         raise TraceError(
@@ -119,11 +125,14 @@ def finish(program: ExportedProgram, lowering: Lowering, results: Any, outputs: 
         if unknown:
             raise ShapeError(f"output {unknown[0]!r} is no differentiable output", remedy=f"choose among {live}")
         live = [int(o) for o in outputs]
-    last = [lowering.batch_first(user[i]).name for i in live]
+    layouts = [
+        user[i].layout or BatchLayout(axis if user[i].shape[axis : axis + 1] == (1,) else 0) for i in live
+    ]
+    last = [lowering.batch_first(user[i], layout).name for i, layout in zip(live, layouts, strict=True)]
     roots = [n.name for n in lowering.nodes.values() if n.is_input]
     nodes = prune(lowering.nodes.values(), last, ())
     used = {n.name for n in nodes}
     inputs = tuple(r for r in roots if r in used or not lowering.embed_inputs)
     nodes = prune(lowering.nodes.values(), last, inputs)
     graph = SplineGraph(nodes, inputs, tuple(last), lowering.batched, lowering.dtype, name, tuple(lowering.notes))
-    return graph, tuple(live)
+    return graph, tuple(zip(live, layouts, strict=True))

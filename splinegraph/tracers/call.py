@@ -59,17 +59,11 @@ class LoweringCall:
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        return tuple(self._at_one(r.shape) for r in self._results)
+        return tuple(self._lowering.sizes(r.shape) for r in self._results)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._at_one(self._results[0].shape)
-
-    def _at_one(self, shape: Sequence[Any]) -> tuple[int, ...]:
-        factors = [self._lowering.factor(n) for n in shape]
-        if None in factors:
-            raise Unbatchable("a size is no multiple of the batch size", why=str(tuple(map(str, shape))))
-        return tuple(int(n) if k == 0 else int(k or 1) for n, k in zip(shape, factors, strict=True))
+        return self._lowering.sizes(self._results[0].shape)
 
     def emit(self, operator: Operator, *args: Value, shape: Sequence[int] | None = None) -> Value:
         lowering, dtype = self._lowering, self.dtype
@@ -124,10 +118,17 @@ class LoweringCall:
         after = x.layout.after_view(x.shape, shape, axis) if x.layout else None
         return after is not None and x.layout is not None and after.factor == x.layout.factor
 
+    @property
+    def sizes(self) -> tuple[Any, ...]:
+        return tuple(n if isinstance(n, int) else self._lowering.size(n) for n in self._results[0].shape)
+
     def full(self, number: float) -> Any:
-        result, lowering = self._results[0], self._lowering
-        sizes = tuple(n if isinstance(n, int) else lowering.size(n) for n in result.shape)
-        return lowering.plain(Expression(torch.full, (sizes, number), {"dtype": result.dtype, "device": result.device}))
+        kwargs = {"dtype": self.dtype, "device": self._results[0].device}
+        return self._lowering.plain(Expression(torch.full, (self.sizes, number), kwargs))
+
+    def keeps(self, x: Value) -> bool:
+        axes = [i for i, n in enumerate(self._results[0].shape) if self._lowering.factor(n)]
+        return x.shape == self.shape and (x.layout is None or axes == [x.layout.axis])
 
     def note(self, text: str) -> None:
         self._lowering.notes[text] = None

@@ -118,8 +118,7 @@ def decompose(program: ExportedProgram) -> ExportedProgram:
     table.update({t: known[t] for t in wanted if t in known})
     if not table and not any(_writes_into_view(n) for n in program.graph.nodes):
         return program
-    functional: ExportedProgram = program.run_decompositions(table)
-    return functional
+    return decompose(program.run_decompositions(table))  # what a call decomposes to may need the same
 
 
 def _unknown(node: fx.Node) -> bool:

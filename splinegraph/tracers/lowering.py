@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from splinegraph.core.algebra import MoveAxis
 from splinegraph.core.graph import Input, Node
@@ -77,15 +78,21 @@ class Lowering:
 
     def run(self, module: fx.GraphModule, env: dict[fx.Node, Any]) -> Any:
         """Lower every call of a (sub-)graph; return what its output node holds."""
+        needed = _needed(module.graph)
         for node in module.graph.nodes:
             if node.op == "output":
                 return self._read(node.args[0], env)
+            if node not in needed:
+                continue
             if node.op == "get_attr":
                 env[node] = _attribute(module, node.target)
                 if isinstance(env[node], Tensor):
                     self.constant(env[node])
             elif node.op == "call_function":
-                env[node] = self._call(node, env)
+                try:
+                    env[node] = self._call(node, env)
+                except Unbatchable as error:
+                    raise Unbatchable(error.what, where=error.where or node_line(node), why=error.why) from error
         return None
 
     def _read(self, tree: Any, env: Mapping[fx.Node, Any]) -> Any:
@@ -107,23 +114,20 @@ class Lowering:
                 return self.run(inner[0], dict(zip(holes, args[len(args) - len(holes) :], strict=True)))
         live = _live(args) or _live(kwargs)
         result = self._operator(node, args, kwargs) if live else self._fold(node, args, kwargs)
-        target = node.target
-        if isinstance(target, torch._ops.OpOverload) and functional_name(target_name(target)) != target_name(target):
+        if _in_place(node.target):
             env[node.args[0]] = result  # type: ignore[index]  # an in-place call: later readers see the new value
         return result
 
     def _getitem(self, node: fx.Node, source: Any, index: Any, env: Mapping[fx.Node, Any]) -> Any:
-        if isinstance(source, tuple | list) and node.users:
+        if isinstance(source, tuple | list):
             # a result that the lowering leaves out, such as the indices of a pool, is the call's own
             return source[index] if index < len(source) else self._opaque(node.args[0], env)[index]
-        return None if not node.users else self._fold(node, (source, index), {}, function=python_operator.getitem)
+        return self._fold(node, (source, index), {}, function=python_operator.getitem)
 
     # constants
 
     def _fold(self, node: fx.Node, args: Any, kwargs: Any, function: Callable[..., Any] | None = None) -> Any:
         """Return a constant: evaluated if it holds neither parameters nor inputs, else an expression."""
-        if node.meta.get("val") is None and not node.users:
-            return None  # an assertion
         name = functional_name(target_name(node.target))
         from_input = any(id(a) in self._from_input for a in _flat((args, kwargs)))
         if self.embed_inputs and from_input and name == "aten.embedding.default":
@@ -181,9 +185,9 @@ class Lowering:
         symbols = list(expression.free_symbols)
         if not symbols:
             return 0
-        (symbol,) = symbols if len(symbols) == 1 else (None,)
-        if symbol is None:
+        if len(symbols) > 1 or not self.batched or free_unbacked_symbols(size):
             return None
+        (symbol,) = symbols
         k = expression.coeff(symbol)
         return int(k) if k.is_Integer and k > 0 and expression == k * symbol else None
 
@@ -246,16 +250,21 @@ class Lowering:
         tuple[int, ...], BatchLayout | None
     ]:  # fmt: skip
         """Return a symbolic shape at batch size 1, and where its batch axis is."""
-        factors = [self.factor(n) for n in shape]
-        axes = [i for i, k in enumerate(factors) if k]
-        if self.batched and (len(axes) != 1 or None in factors):
-            raise Unbatchable(
-                "a value does not carry the batch on one axis", why=f"it has shape {tuple(map(str, shape))}"
-            )
-        sizes = tuple(int(n) if k == 0 else int(k or 1) for n, k in zip(shape, factors, strict=True))
+        sizes = self.sizes(shape)
         if not self.batched:
             return sizes, None
+        axes = [i for i, n in enumerate(shape) if self.factor(n)]
+        if len(axes) != 1:
+            raise Unbatchable("a value does not carry the batch on one axis", why=f"it has shape {_text(shape)}")
         return sizes, self.layout_at(sizes, axes[0], args, operator)
+
+    def sizes(self, shape: Sequence[Any]) -> tuple[int, ...]:
+        """Return a symbolic shape at batch size 1."""
+        factors = [self.factor(n) for n in shape]
+        if None in factors:
+            why = "is no multiple of the batch size" if self.batched else "depends on the data"
+            raise Unbatchable(f"the size of a value {why}", why=f"it has shape {_text(shape)}")
+        return tuple(int(n) if k == 0 else int(k or 1) for n, k in zip(shape, factors, strict=True))
 
     def layout_at(
         self, sizes: tuple[int, ...], axis: int, args: Sequence[Value], operator: Operator | None
@@ -273,10 +282,10 @@ class Lowering:
             raise Unbatchable("another axis is folded into the batch in a way that cannot be followed")
         return layout
 
-    def batch_first(self, value: Value) -> Value:
-        """Return the value with the batch alone on axis 0."""
-        layout, name = value.layout, f"{value.name}_batch_first"
-        if layout is None or (layout.axis == 0 and layout.factor == 1):
+    def batch_first(self, value: Value, layout: BatchLayout) -> Value:
+        """Return the value with the batch alone on axis 0; `layout` says where it is."""
+        name = f"{value.name}_batch_first"
+        if layout.axis == 0 and layout.factor == 1:
             return value
         node = self.nodes[value.name]
         if layout.factor == 1:
@@ -287,10 +296,29 @@ class Lowering:
             shape = (1, layout.inner, *value.shape[1:])
         else:
             raise Unbatchable("the batch of an output is folded behind another axis", where=node.where)
+        moved = BatchLayout() if self.batched else None
         return self.add(
-            replace(node, name=name, operator=operator, args=(value.name,), shape=shape, layout=BatchLayout()),
-            value.dtype,
+            replace(node, name=name, operator=operator, args=(value.name,), shape=shape, layout=moved), value.dtype
         )
+
+
+def _needed(graph: fx.Graph) -> set[fx.Node]:
+    """Return the nodes that the output reads: assertions, and what only they read, are left out."""
+    todo = [n for n in graph.nodes if n.op == "output" or (n.op == "call_function" and _in_place(n.target))]
+    found = set(todo)
+    while todo:
+        fresh = [n for n in todo.pop().all_input_nodes if n not in found]
+        found.update(fresh)
+        todo.extend(fresh)
+    return found
+
+
+def _in_place(target: Any) -> bool:
+    return isinstance(target, torch._ops.OpOverload) and functional_name(target_name(target)) != target_name(target)
+
+
+def _text(shape: Sequence[Any]) -> str:
+    return "×".join(map(str, shape))
 
 
 def _live(tree: Any) -> bool:

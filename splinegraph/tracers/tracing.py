@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
 from splinegraph.core.graph import Input, SplineGraph
+from splinegraph.core.layout import BatchLayout
 from splinegraph.core.parameters import Context
 from splinegraph.errors import SplineGraphError, TraceError
 from splinegraph.tracers.binding import Choice, bind, finish, state_of
@@ -33,7 +34,11 @@ class _Traced:
 
     graph: SplineGraph
     arguments: dict[str, int]
-    outputs: tuple[int, ...]
+    outputs: tuple[tuple[int, BatchLayout], ...]
+
+    def expected(self, found: list[Tensor]) -> list[Tensor]:
+        """Return what the outputs of the graph should be, from the model's: batch first."""
+        return [layout.samples_first(found[i]) for i, layout in self.outputs]
 
 
 def trace(
@@ -150,7 +155,12 @@ def _trace(
         exported = export(module, *example.at(1), unbatched)
     except TraceError as error:
         raise (problem or error) from error
-    traced = _lower(exported, module, example, inputs, outputs, name, batched=False)
+    try:
+        traced = _lower(exported, module, example, inputs, outputs, name, batched=False)
+    except Unbatchable as error:
+        raise TraceError(
+            error.what, where=error.where, why=error.why, remedy="index by integers, or trace the part before it"
+        ) from error
     why = f" ({problem.what}: {problem.why})" if problem is not None else ""
     notes = (*traced.graph.notes, f"traced for one sample: the batch size cannot be symbolic{why}")
     return replace(traced, graph=replace(traced.graph, notes=notes, _cache={}))
@@ -180,7 +190,8 @@ def _lower(
     env, arguments = bind(program, lowering, state, example, inputs)
     with quiet():
         results = lowering.run(program.graph_module, env)
-    graph, kept = finish(program, lowering, results, outputs, name)
+    axis = max(example.flat_axes)
+    graph, kept = finish(program, lowering, results, outputs, name, axis)
     return _Traced(graph, arguments, kept)
 
 
@@ -189,7 +200,7 @@ def _lower(
 
 def _check(traced: _Traced, module: nn.Module, example: Example) -> None:
     """Compare graph and model: batch sizes 2 and 3 in the model's dtype, then in float64."""
-    graph, which = traced.graph, traced.outputs
+    graph = traced.graph
     casts = any("cast" in note for note in graph.notes)
     for count in (2, 3):
         args, kwargs = example.at(count, noise=count)
@@ -201,14 +212,14 @@ def _check(traced: _Traced, module: nn.Module, example: Example) -> None:
                 expected = flat_outputs(module(*args, **kwargs))
         dtype = graph.dtype
         check_equivalence(
-            graph, _graph_inputs(traced, example, args, kwargs, dtype), [expected[i] for i in which],
+            graph, _graph_inputs(traced, example, args, kwargs, dtype), traced.expected(expected),
             tolerance=TOLERANCE.get(dtype, 1e-5), casts=casts,
         )  # fmt: skip
     double = _double(module, example)
     if double is not None:
         args, kwargs, expected = double
         inputs = _graph_inputs(traced, example, args, kwargs, torch.float64)
-        check_equivalence(graph, inputs, [expected[i] for i in which], tolerance=TOLERANCE[torch.float64], casts=casts)
+        check_equivalence(graph, inputs, traced.expected(expected), tolerance=TOLERANCE[torch.float64], casts=casts)
 
 
 def _double(module: nn.Module, example: Example) -> tuple[Any, Any, list[Tensor]] | None:

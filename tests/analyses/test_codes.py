@@ -332,7 +332,7 @@ def test_parallel_lines_make_a_grid() -> None:
 
 
 def test_relu_leaky_and_abs_have_the_same_cells() -> None:
-    x = grid(50, -2.0, 2.0)
+    x = grid(50, -10.0, 10.0)
     first, *rest = (codes(one_layer(*spread(5), act), x) for act in (nn.ReLU(), nn.LeakyReLU(0.2), torch.abs))
     assert first.count > 10
     for other in rest:

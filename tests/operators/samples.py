@@ -38,6 +38,7 @@ from splinegraph.operators.shape import (
     Concat,
     Expand,
     Flip,
+    Gather,
     IndexSelect,
     MaskedFill,
     Permute,
@@ -234,6 +235,9 @@ SHAPE = [
     Sample(Repeat((1, 2, 3)), ((2, 1, 2),), lambda x: x.repeat(1, 2, 3)),
     Sample(IndexSelect(-1, ints(3, 0, 3, 3)), ((2, 4),), lambda x: x[:, [3, 0, 3, 3]]),
     Sample(IndexSelect(-2, ints(1)), ((2, 3, 2),), lambda x: x[:, [1]], name="IndexSelect, one"),
+    Sample(
+        Gather(-1, constant(torch.broadcast_to, ints(3, 0, 3), (BATCH, 3))), ((2, 4),), lambda x: x[:, [3, 0, 3]]
+    ),
     Sample(MaskedFill(MASK[0], -1.5), ((2, 4),), lambda x: x.masked_fill(MASK[0], -1.5)),
     Sample(
         MaskedFill(MASK, FILL), ((3, 2, 4),), lambda x: torch.where(MASK, FILL, x), name="MaskedFill, tensor",

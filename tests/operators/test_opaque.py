@@ -92,12 +92,17 @@ def test_integer_arguments_get_nothing_back() -> None:
     assert back[1] is None
 
 
+def test_integers_stand_still() -> None:
+    x = torch.rand(2, 3)
+    piece = Opaque(torch.bucketize, (Hole(0), torch.linspace(0, 1, 5)), floating=False).linearize(x)
+    assert not piece.exact
+    assert piece.apply(0 * x).tolist() == torch.bucketize(x, torch.linspace(0, 1, 5)).tolist()
+    assert piece.tangent(torch.ones(4, 2, 3)).tolist() == torch.zeros(4, 2, 3).tolist()
+    assert piece.adjoint(torch.ones(2, 3)) == (None,)
+
+
 def test_what_has_no_tangent_says_so() -> None:
     x = torch.rand(2, 3)
-    operator = Opaque(torch.bucketize, (Hole(0), torch.linspace(0, 1, 5)), floating=False)
-    assert not operator.differentiable
-    with pytest.raises(UnsupportedOperatorError, match="integers"):
-        operator.linearize(x)
     with pytest.raises(UnsupportedOperatorError, match=r"bessel_j0.*register a lowering"):
         Opaque(torch.special.bessel_j0).linearize(x)
     piece = Opaque(torch.special.zeta, (Hole(0), 2.0)).linearize(x + 2)
