@@ -7,6 +7,7 @@ Tests share them and must not change them.
 from __future__ import annotations
 
 import functools
+import itertools
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ class TwoToTwo(nn.Module):
 
 def _chain(*sizes: int, between: Callable[[], nn.Module]) -> nn.Module:
     layers: list[nn.Module] = []
-    for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+    for before, after in itertools.pairwise(sizes):
         layers += [nn.Linear(before, after), between()]
     return nn.Sequential(*layers[:-1])
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from splinegraph.analyses.batches import chunks, promote, widest
+from splinegraph.analyses.batches import chunks, part_size, promote, widest
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.linearization import Linearization, boundary
 from splinegraph.errors import ShapeError
@@ -83,9 +83,7 @@ class AffineMap:
 
     def rmatvec(self, *us: Tensor) -> Any:
         """Return A[x]^T u for u of shape (B, *out), one per output; shape (B, *in)."""
-        self._check(
-            us, tuple(torch.cat(c) for c in zip(*(p.value for p in self.parts), strict=True)), "output"
-        )
+        self._check(us, tuple(torch.cat(c) for c in zip(*(p.value for p in self.parts), strict=True)), "output")
         return self._join([part.adjoint(*part_us) for part, part_us in self._zip(us)])
 
     def rows(self, outputs: Sequence[int] | Tensor, *, chunk: int | None = None) -> Any:
@@ -101,6 +99,10 @@ class AffineMap:
         self._single_output("rows")
         size = math.prod(self.graph.output_shapes[0])
         index = torch.as_tensor(outputs, dtype=torch.int64, device=self.inputs[0].device)
+        if index.dim() not in (1, 2) or (index.dim() == 2 and len(index) != len(self)):
+            raise ShapeError(
+                f"output indices of shape {tuple(index.shape)}", remedy=f"give shape (K,) or ({len(self)}, K)"
+            )
         if index.numel() and not bool(((index >= -size) & (index < size)).all()):
             raise ShapeError(f"output index out of range: the output has {size} entries")
         index = (index % size).expand(len(self), index.shape[-1])
@@ -131,9 +133,7 @@ class AffineMap:
 
     def verify(self) -> float:
         """Return the largest |f(x) - (A x + b)| relative to the largest |f(x)|."""
-        f, mapped, b = (
-            t if isinstance(t, tuple) else (t,) for t in (self.value, self.matvec(*self.inputs), self.bias)
-        )
+        f, mapped, b = (t if isinstance(t, tuple) else (t,) for t in (self.value, self.matvec(*self.inputs), self.bias))
         gaps = [
             float((y - (ax + c)).detach().abs().max() / y.detach().abs().max().clamp(min=torch.finfo(y.dtype).tiny))
             for y, ax, c in zip(f, mapped, b, strict=True)
@@ -169,13 +169,11 @@ class AffineMap:
         return result.reshape(*value.shape, *x.shape[1:])
 
     def _step(self, chunk: int | None, batch: int) -> int:
-        return chunk or max(1, CACHE_ENTRIES // (batch * widest(self.graph)))
+        return part_size("chunk", chunk, CACHE_ENTRIES // (batch * widest(self.graph)))
 
     def _join(self, parts: Sequence[Any]) -> Any:
         """Concatenate tuples of tensors over the parts; a single one comes without its tuple."""
-        joined = tuple(
-            torch.cat(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True)
-        )
+        joined = tuple(torch.cat(column) if len(column) > 1 else column[0] for column in zip(*parts, strict=True))
         return joined[0] if len(joined) == 1 else joined
 
     def _zip(self, values: Sequence[Tensor]) -> list[tuple[Linearization, tuple[Tensor, ...]]]:
@@ -188,9 +186,7 @@ class AffineMap:
 
     def _single_output(self, what: str) -> None:
         if len(self.graph.outputs) > 1:
-            raise ShapeError(
-                f"{what} needs a graph with one output", remedy="choose one with graph.output(i)"
-            )
+            raise ShapeError(f"{what} needs a graph with one output", remedy="choose one with graph.output(i)")
 
     @staticmethod
     def _check(given: Sequence[Tensor], wanted: Sequence[Tensor], what: str) -> None:

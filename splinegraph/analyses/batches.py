@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from splinegraph.core.graph import SplineGraph
+from splinegraph.errors import ShapeError
 
-__all__ = ["chunks", "promote", "widest"]
+__all__ = ["chunks", "part_size", "promote", "widest"]
 
 ENTRIES = 2**27
 """Largest number of entries of one operator's value in one pass (1 GiB in float64)."""
@@ -31,12 +32,19 @@ def widest(graph: SplineGraph) -> int:
     return known
 
 
+def part_size(name: str, asked: int | None, fits: int) -> int:
+    """Return how many to take at a time: what is asked, else as many as fit."""
+    if asked is not None and asked < 1:
+        raise ShapeError(f"{name} is {asked}", remedy="give at least 1")
+    return max(1, fits) if asked is None else asked
+
+
 def chunks(
     graph: SplineGraph, inputs: tuple[Tensor, ...], batch_size: int | None = None
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield the batch in parts, after checking it; one sample at a time for an unbatched graph."""
     batch = graph.check_inputs(inputs)
-    step = 1 if not graph.batched else batch_size or max(1, ENTRIES // widest(graph))
+    step = part_size("batch_size", batch_size, ENTRIES // widest(graph)) if graph.batched else 1
     if step >= batch:
         yield inputs
         return

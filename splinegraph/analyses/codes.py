@@ -84,19 +84,15 @@ class ActivationPattern:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise KeyError(
-            f"node {name!r} has no codes; switching nodes: {', '.join(x.name for x in self.layers)}"
-        )
+        raise KeyError(f"node {name!r} has no codes; switching nodes: {', '.join(x.name for x in self.layers)}")
 
     def only(self, *names: str) -> ActivationPattern:
         """Return the pattern of some operators alone."""
-        columns, layers, start = [], [], 0
+        columns, layers, start = [self.packed[:, :0]], [], 0
         for layer in map(self.layer, names):
             columns.append(self.packed[:, layer.start : layer.stop])
             width = layer.stop - layer.start
-            layers.append(
-                Layer(layer.name, layer.shape, layer.alphabet, layer.bits, start, start + width, layer.dtype)
-            )
+            layers.append(Layer(layer.name, layer.shape, layer.alphabet, layer.bits, start, start + width, layer.dtype))
             start += width
         return ActivationPattern(tuple(layers), np.ascontiguousarray(np.concatenate(columns, axis=1)))
 
@@ -114,6 +110,8 @@ class ActivationPattern:
     def usage(self, name: str) -> Tensor:
         """Return how many samples put each unit on each piece, shape (pieces, *units), int64."""
         layer, unpacked = self.layer(name), self.unpack(name)
+        if not layer.alphabet:
+            raise ValueError(f"the pieces of node {name!r} are unbounded; count the codes of .unpack({name!r})")
         return torch.stack([(unpacked == piece).sum(0) for piece in range(layer.alphabet)])
 
     def unique(self) -> UniquePatterns:
@@ -126,9 +124,7 @@ class ActivationPattern:
             count = np.array([len(rows)])
             return UniquePatterns(self[:1], np.zeros(len(rows), dtype=np.int64), count)
         keys = rows.view(np.dtype((np.void, rows.shape[1])))[:, 0]
-        _, first, inverse, counts = np.unique(
-            keys, return_index=True, return_inverse=True, return_counts=True
-        )
+        _, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
         return UniquePatterns(self[first], inverse, counts)
 
     @property
@@ -248,9 +244,7 @@ def _codes(graph: SplineGraph, inputs: tuple[Tensor, ...]) -> ActivationPattern:
     return ActivationPattern(layers, columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1))
 
 
-def _layer(
-    node: Node, operator: Operator, xs: tuple[Tensor, ...], before: dict[str, Layer | None]
-) -> Layer | None:
+def _layer(node: Node, operator: Operator, xs: tuple[Tensor, ...], before: dict[str, Layer | None]) -> Layer | None:
     """Return where the codes of a node will lie behind those of the nodes before; None if it never switches."""
     shapes = [x.shape for x in xs]
     if not isinstance(operator, SplineOperator) or operator.alphabet(shapes) == 1:
@@ -260,6 +254,4 @@ def _layer(
     alphabet, shape = operator.alphabet(shapes), tuple(units.shape[1:])
     bits = bits_for(alphabet, code.dtype)
     start = max((layer.stop for layer in before.values() if layer is not None), default=0)
-    return Layer(
-        node.name, shape, alphabet, bits, start, start + bits * -(-math.prod(shape) // 8), code.dtype
-    )
+    return Layer(node.name, shape, alphabet, bits, start, start + bits * -(-math.prod(shape) // 8), code.dtype)

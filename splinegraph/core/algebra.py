@@ -136,9 +136,8 @@ def output(graph: SplineGraph, index: tuple[int, ...]) -> SplineGraph:
     shape = node.shape
     for i in rest:
         if len(shape) < 2 or not -shape[1] <= i < shape[1]:
-            raise ShapeError(
-                f"output index {index} does not fit an output of shape (B, {', '.join(map(str, node.shape[1:]))})"
-            )
+            sizes = ", ".join(["B", *map(str, graph[chosen].shape[1:])])
+            raise ShapeError(f"output index {index} does not fit an output of shape ({sizes})")
         dim, shape = 1 - len(shape), (shape[0], *shape[2:])
         node = Node(
             _fresh(f"{chosen}_{'_'.join(str(j) for j in rest)}", {n.name for n in nodes}),
@@ -197,11 +196,12 @@ def between(graph: SplineGraph, start: str, end: str) -> SplineGraph:
     outputs = (exit_[0].name if exit_ else last.name,)
     kept = prune([*entry, *nodes, *exit_], outputs, (root.name,))
     bypass = [node for node in kept if node.is_input and node.name != root.name]
-    if bypass or (first.name != last.name and not any(first.name in n.args for n in kept)):
+    unrelated = first.name != last.name and not any(first.name in n.args for n in kept)
+    if bypass or unrelated:
         raise SplineGraphError(
             f"cannot cut {graph.name} between {start!r} and {end!r}", where=first.where,
-            why=f"{end!r} also depends on input {bypass[0].name!r} by a path around {start!r}" if bypass
-            else f"{end!r} does not depend on {start!r}",
+            why=f"{end!r} does not depend on {start!r}" if unrelated
+            else f"{end!r} also depends on input {bypass[0].name!r} by a path around {start!r}",
             remedy="start at a node that every path passes",
         )  # fmt: skip
     return replace(graph, nodes=kept, inputs=(root.name,), outputs=outputs, _cache={})

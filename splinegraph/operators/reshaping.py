@@ -20,7 +20,6 @@ from splinegraph.operators.shape import (
     IndexSelect,
     MaskedFill,
     Permute,
-    Place,
     Repeat,
     Roll,
     Slice,
@@ -28,7 +27,7 @@ from splinegraph.operators.shape import (
     unsqueeze_to,
 )
 
-__all__ = ["blend", "cast", "expand"]
+__all__ = ["blend", "cast", "expand", "fill", "unsqueeze"]
 
 
 @lowers(
@@ -177,17 +176,18 @@ def _cat(call: Call, tensors: Sequence[Any], dim: int = 0) -> Value:
     return call.emit(Concat(negative(dim, len(call.shape)), known), *live)
 
 
+def unsqueeze(call: Call, x: Any, at: int) -> Any:
+    """Return x with an axis of size one at `at`."""
+    if not isinstance(x, Value):
+        return constant(torch.unsqueeze, x, at)
+    axis = None if x.layout is None else x.layout.axis + (x.layout.axis >= at)
+    return call.reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]), batch_axis=axis)
+
+
 @lowers("aten.stack.default")
 def _stack(call: Call, tensors: Sequence[Any], dim: int = 0) -> Value:
     at = dim % len(call.shape)
-    shape = tuple(1 if i == at else n for i, n in enumerate(call.shape))
-    parts: list[Any] = []
-    for t in tensors:
-        if isinstance(t, Value):
-            axis = None if t.layout is None else t.layout.axis + (t.layout.axis >= at)
-            parts.append(call.reshape(t, shape=shape, batch_axis=axis))
-        else:
-            parts.append(constant(torch.unsqueeze, t, at))
+    parts = [unsqueeze(call, t, at) for t in tensors]
     return _cat(call, parts, at)
 
 
@@ -294,11 +294,12 @@ def blend(call: Call, condition: Any, a: Any, b: Any) -> Any:
     opposite = constant(torch.logical_not, condition)
     if isinstance(a, Value) and isinstance(b, Value):
         a, b = align(call, a, b)
-        return add(call, _fill(call, a, opposite, 0.0), _fill(call, b, condition, 0.0))
-    return _fill(call, a, opposite, b) if isinstance(a, Value) else _fill(call, b, condition, a)
+        return add(call, fill(call, a, opposite, 0.0), fill(call, b, condition, 0.0))
+    return fill(call, a, opposite, b) if isinstance(a, Value) else fill(call, b, condition, a)
 
 
-def _fill(call: Call, x: Value, mask: Any, value: Any) -> Value:
+def fill(call: Call, x: Value, mask: Any, value: Any) -> Value:
+    """Return x with `value` wherever the constant `mask` holds."""
     plain = isinstance(value, float | int)
     x = unsqueeze_to(call, x, max(call.rank(mask), 0 if plain else call.rank(value)))
     shape = call.broadcast(x.shape, mask)
@@ -307,72 +308,18 @@ def _fill(call: Call, x: Value, mask: Any, value: Any) -> Value:
 
 
 @lowers("aten.masked_fill.Scalar", "aten.masked_fill.Tensor")
-def _masked_fill(call: Call, x: Any, mask: Any, value: Any) -> Any:
+def _maskedfill(call: Call, x: Any, mask: Any, value: Any) -> Any:
     if isinstance(mask, Value):
         from splinegraph.operators.comparison import lower_where
 
         return lower_where(call, mask, value, x)
     if isinstance(value, Value) or not isinstance(x, Value):
         return call.opaque()
-    return _fill(call, x, mask, value)
-
-
-@lowers("aten.index_put.default")
-def _index_put(call: Call, x: Any, indices: Sequence[Any], value: Any, accumulate: bool = False) -> Any:
-    """Lower ``x[mask] = number`` and ``x[:, index] = number``."""
-    axis, index = next((i, index) for i, index in enumerate(indices) if index is not None)
-    known = index if isinstance(index, Value) else call.fixed(index)
-    if any(other is not None for other in indices[axis + 1 :]) or accumulate or call.rank(value) or known is None:
-        return call.opaque()
-    if known.dtype == torch.bool and tuple(known.shape) == call.shape:
-        from splinegraph.operators.comparison import lower_where
-
-        return lower_where(call, index, value, x)
-    cuts_batch = isinstance(x, Value) and x.layout is not None and x.layout.axis == axis
-    if not isinstance(x, Value) or not isinstance(known, Tensor) or known.ndim > 1 or cuts_batch:
-        return call.opaque()
-    mask = torch.zeros(x.shape[axis], dtype=torch.bool)
-    mask[known] = True
-    return _fill(call, x, mask.reshape(-1, *(1,) * (x.ndim - axis - 1)), value)
+    return fill(call, x, mask, value)
 
 
 @lowers("aten.tril.default", "aten.triu.default")
 def _triangle(call: Call, x: Value, diagonal: int = 0) -> Value:
     keep = torch.ones(x.shape[-2:], dtype=torch.bool)
     keep = keep.tril(diagonal) if "tril" in call.target else keep.triu(diagonal)
-    return _fill(call, x, ~keep, 0.0)
-
-
-# assignments to a part, as functionalization writes them
-
-
-def _replace_part(call: Call, x: Any, part: Value, dim: int, at: slice, size: int) -> Any:
-    inside = torch.zeros(size, dtype=torch.bool)
-    inside[at] = True
-    mask = inside.reshape(-1, *(1,) * (-dim - 1))
-    start, end, step = at.indices(size)
-    placed = call.emit(Place(dim, size, start, end, step), part, shape=call.shape)
-    rest = _fill(call, x, mask, 0.0) if isinstance(x, Value) else constant(torch.where, mask, 0.0, x)
-    return add(call, placed, rest)
-
-
-@lowers("aten.slice_scatter.default")
-def _slice_scatter(
-    call: Call, x: Any, part: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1
-) -> Any:
-    cuts = not (isinstance(start, int | None) and isinstance(end, int | None))
-    if call.shape_of(part) == call.shape and step == 1:
-        return part
-    if cuts or not isinstance(part, Value):
-        return call.opaque()
-    return _replace_part(call, x, part, negative(dim, len(call.shape)), slice(start, end, step), call.shape[dim])
-
-
-@lowers("aten.select_scatter.default")
-def _select_scatter(call: Call, x: Any, part: Any, dim: int, index: int) -> Any:
-    if not isinstance(part, Value):
-        return call.opaque()
-    dim = negative(dim, len(call.shape))
-    shape = tuple(1 if i == len(call.shape) + dim else n for i, n in enumerate(call.shape))
-    index %= call.shape[dim]
-    return _replace_part(call, x, call.reshape(part, shape=shape), dim, slice(index, index + 1), call.shape[dim])
+    return fill(call, x, ~keep, 0.0)

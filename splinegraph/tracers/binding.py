@@ -125,9 +125,7 @@ def finish(
         if unknown:
             raise ShapeError(f"output {unknown[0]!r} is no differentiable output", remedy=f"choose among {live}")
         live = [int(o) for o in outputs]
-    layouts = [
-        user[i].layout or BatchLayout(axis if user[i].shape[axis : axis + 1] == (1,) else 0) for i in live
-    ]
+    layouts = [user[i].layout or BatchLayout(axis if user[i].shape[axis : axis + 1] == (1,) else 0) for i in live]
     last = [lowering.batch_first(user[i], layout).name for i, layout in zip(live, layouts, strict=True)]
     roots = [n.name for n in lowering.nodes.values() if n.is_input]
     nodes = prune(lowering.nodes.values(), last, ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,24 +61,26 @@ class Example:
 
         return cls(args, named, pytree.tree_map(axis, (args, named)), batch)
 
-    def _map(self, change: Callable[[Tensor, int], Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _map(self, change: Callable[[int, Tensor, int], Tensor]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         leaves, spec = pytree.tree_flatten((self.args, self.kwargs))
-        axes = pytree.tree_leaves(self.axes)
-        new = [change(x, a) if isinstance(x, Tensor) and a >= 0 else x for x, a in zip(leaves, axes, strict=True)]
+        axes = enumerate(zip(leaves, pytree.tree_leaves(self.axes), strict=True))
+        new = [change(i, x, axis) if isinstance(x, Tensor) and axis >= 0 else x for i, (x, axis) in axes]
         result: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_unflatten(new, spec)
         return result
 
-    def at(self, count: int, *, noise: int | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def at(
+        self, count: int, *, noise: int | None = None, moved: Collection[int] = ()
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments for `count` samples: the first one given, repeated.
 
-        With a seed `noise`, floating point samples after the first are moved at random: half of them
-        around the first, half of them anywhere.
+        With a seed `noise`, the samples after the first of the flat arguments `moved` are moved at
+        random: half of them around the first, half of them anywhere.
         """
         generator = None if noise is None else torch.Generator().manual_seed(noise)
 
-        def change(x: Tensor, axis: int) -> Tensor:
+        def change(place: int, x: Tensor, axis: int) -> Tensor:
             rows = x.narrow(axis, 0, 1).expand(*(count if i == axis else n for i, n in enumerate(x.shape))).clone()
-            if generator is None or not x.is_floating_point():
+            if generator is None or place not in moved:
                 return rows
             random = torch.randn(rows.shape, generator=generator, dtype=torch.float64).to(rows)
             index = torch.arange(count, device=x.device).reshape(-1, *(1,) * (x.dim() - axis - 1))

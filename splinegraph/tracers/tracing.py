@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from splinegraph.core.graph import Input, SplineGraph
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.parameters import Context
 from splinegraph.errors import SplineGraphError, TraceError
+from splinegraph.operators.comparison import ToFloat
 from splinegraph.tracers.binding import Choice, bind, finish, state_of
 from splinegraph.tracers.call import Unbatchable
 from splinegraph.tracers.catalogue import load_all
@@ -201,38 +202,44 @@ def _lower(
 def _check(traced: _Traced, module: nn.Module, example: Example) -> None:
     """Compare graph and model: batch sizes 2 and 3 in the model's dtype, then in float64."""
     graph = traced.graph
-    casts = any("cast" in note for note in graph.notes)
+    casts = any("cast" in note for note in graph.notes) or any(isinstance(n.operator, ToFloat) for n in graph)
+    moved = set(traced.arguments.values())
     for count in (2, 3):
-        args, kwargs = example.at(count, noise=count)
+        args, kwargs = example.at(count, noise=count, moved=moved)
         with torch.no_grad(), quiet():
             try:
                 expected = flat_outputs(module(*args, **kwargs))
             except Exception:  # noqa: BLE001  # the model takes one batch size only
-                args, kwargs = example.at(1, noise=count)
+                args, kwargs = example.at(1, noise=count, moved=moved)
                 expected = flat_outputs(module(*args, **kwargs))
         dtype = graph.dtype
         check_equivalence(
             graph, _graph_inputs(traced, example, args, kwargs, dtype), traced.expected(expected),
             tolerance=TOLERANCE.get(dtype, 1e-5), casts=casts,
         )  # fmt: skip
-    double = _double(module, example)
+    double = _double(module, example, moved)
     if double is not None:
         args, kwargs, expected = double
         inputs = _graph_inputs(traced, example, args, kwargs, torch.float64)
         check_equivalence(graph, inputs, traced.expected(expected), tolerance=TOLERANCE[torch.float64], casts=casts)
 
 
-def _double(module: nn.Module, example: Example) -> tuple[Any, Any, list[Tensor]] | None:
+def _double(module: nn.Module, example: Example, moved: Collection[int]) -> tuple[Any, Any, list[Tensor]] | None:
     """Run the model in float64 on copies of its parameters; None where it insists on another type."""
 
     def cast(x: Any) -> Any:
         return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
 
-    state = {k: cast(v) for k, v in [*module.named_parameters(), *module.named_buffers()]}
-    args, kwargs = pytree.tree_map(cast, example.at(2, noise=5))
+    # one name per place: where functional_call meets a module twice, it leaves the copies behind in it
+    state, known = {}, dict[int, Tensor]()
+    for path, part in module.named_modules():
+        for name, tensor in [*part._parameters.items(), *part._buffers.items()]:
+            if tensor is not None:
+                state[f"{path}.{name}".lstrip(".")] = known.setdefault(id(tensor), cast(tensor))
+    args, kwargs = pytree.tree_map(cast, example.at(2, noise=5, moved=moved))
     try:
         with torch.no_grad(), quiet():
-            result = flat_outputs(functional_call(module, state, args, kwargs))
+            result = flat_outputs(functional_call(module, state, args, kwargs, tie_weights=False))
     except Exception:  # noqa: BLE001  # a dtype written into the model; the check in its own dtype stands
         return None
     return (args, kwargs, result) if all(r.dtype == torch.float64 for r in result if r.is_floating_point()) else None

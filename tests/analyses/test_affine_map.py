@@ -226,10 +226,11 @@ def test_products_agree_with_the_dense_matrix(name: str) -> None:
     local = affine_map(zoo.graph(name), *xs)
     (v,), (u,) = zoo.inputs(name, 4, seed=3), (torch.randn_like(local.value),)
     dense = local.dense().A
-    assert (local.matvec(v) - times(dense, v, v.dim() - 1)).abs().max() < 1e-12 * max(1.0, float(dense.detach().abs().max()))
+    small = 1e-12 * max(1.0, float(dense.detach().abs().max()))
+    assert (local.matvec(v) - times(dense, v, v.dim() - 1)).abs().max() < small
     flat = dense.reshape(4, u[0].numel(), -1)
     back = (u.reshape(4, 1, -1) @ flat).reshape(v.shape)
-    assert (local.rmatvec(u) - back).abs().max() < 1e-12 * max(1.0, float(dense.detach().abs().max()))
+    assert (local.rmatvec(u) - back).abs().max() < small
     assert torch.allclose((local.matvec(v) * u).sum(), (v * local.rmatvec(u)).sum(), rtol=1e-10, atol=1e-12)
 
 
@@ -259,6 +260,9 @@ def test_rows_are_chosen_for_all_or_per_sample() -> None:
     parts = affine_map(zoo.graph("cnn"), *zoo.inputs("cnn", 3), batch_size=2)
     assert gap(parts.rows(mine), expected) < 1e-12
     assert local.rows([]).shape == (3, 0, 2, 6, 6)
+    for shape in ((), (2, 1), (1, 2), (3, 1, 1)):
+        with pytest.raises(ShapeError, match=r"give shape \(K,\) or \(3, K\)"):
+            local.rows(torch.zeros(shape, dtype=torch.int64))
     for wrong in ([2], [0, -3]):
         with pytest.raises(ShapeError, match="out of range: the output has 2 entries"):
             local.rows(wrong)
@@ -329,6 +333,9 @@ def test_wrong_shapes_are_refused() -> None:
         local.matvec(torch.zeros(3))
     with pytest.raises(ShapeError, match=r"expected shapes \[\(4, 2\)\], one per output"):
         local.rmatvec(torch.zeros(1, 2))
+    for method in (local.dense, lambda chunk: local.rows([0], chunk=chunk)):
+        with pytest.raises(ShapeError, match="chunk is -1; give at least 1"):
+            method(chunk=-1)
     with pytest.raises(ShapeError, match="the batch is empty"):
         affine_map(zoo.graph("mlp"), torch.zeros(0, 3))
 
@@ -340,7 +347,8 @@ def test_an_operator_without_tangent_is_named() -> None:
 
 
 def test_repr_says_what_it_is() -> None:
-    assert repr(affine_map(zoo.graph("mlp"), *zoo.inputs("mlp", 4))) == "<AffineMap: 4 samples, ((3,),) -> ((2,),), exact>"
+    exact = affine_map(zoo.graph("mlp"), *zoo.inputs("mlp", 4))
+    assert repr(exact) == "<AffineMap: 4 samples, ((3,),) -> ((2,),), exact>"
     assert repr(affine_map(zoo.graph("gelu"), *zoo.inputs("gelu", 1))).endswith("tangent>")
 
 

@@ -175,6 +175,9 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
         codes(graph, torch.zeros(0, 3))
     with pytest.raises(ShapeError, match="add a batch axis"):
         codes(graph, torch.zeros(3))
+    for batch_size in (0, -1):
+        with pytest.raises(ShapeError, match=f"batch_size is {batch_size}; give at least 1"):
+            codes(graph, torch.zeros(2, 3), batch_size=batch_size)
 
 
 # packing
@@ -260,6 +263,11 @@ def test_usage_counts_the_pieces_of_each_unit(name: str, node: str) -> None:
         assert int(usage[i]) == int((unpacked[(slice(None), *i[1:])] == i[0]).sum())
 
 
+def test_unbounded_pieces_cannot_be_counted() -> None:
+    with pytest.raises(ValueError, match="pieces of node 'round_1' are unbounded"):
+        codes(zoo.graph("round"), *zoo.inputs("round", 3)).usage("round_1")
+
+
 def test_only_keeps_some_operators_in_the_order_asked() -> None:
     pattern = codes(zoo.graph("cnn"), *zoo.inputs("cnn", 9))
     part = pattern.only("leaky_relu", "max_pool2d")
@@ -267,6 +275,7 @@ def test_only_keeps_some_operators_in_the_order_asked() -> None:
     for name in ("leaky_relu", "max_pool2d"):
         assert torch.equal(part.unpack(name), pattern.unpack(name))
     assert part.packed.shape[1] == part.layers[-1].stop
+    assert pattern.only().packed.shape == (9, 0)
     with pytest.raises(KeyError, match="switching nodes: relu, max_pool2d, leaky_relu"):
         pattern.only("conv2d")
 

@@ -271,7 +271,7 @@ def test_factors_are_of_one_sample() -> None:
         factors(zoo.graph("mlp"), *zoo.inputs("mlp", 2))
     table = factors(zoo.graph("two"), *zoo.inputs("two", 1))
     add = next(name for name, factor in table.items() if len(factor.matrices) == 2)
-    with pytest.raises(ShapeError, match="has 2 arguments; use .matrices"):
+    with pytest.raises(ShapeError, match=r"has 2 arguments; use \.matrices"):
         _ = table[add].matrix
 
 

@@ -233,7 +233,7 @@ def test_cuts_that_are_impossible_say_why() -> None:
         graph.between("nowhere", "relu")
     with pytest.raises(SplineGraphError, match="'inner' does not depend on 'relu'"):
         graph.between("relu", "inner")
-    with pytest.raises(SplineGraphError, match=r"'p' also depends on input 'y' by a path around 'a'.*every path passes"):
+    with pytest.raises(SplineGraphError, match=r"'p' also depends on input 'y' by a path around 'a'.*every path"):
         two_inputs().between("a", "p")
     folded = dataclasses.replace(graph["relu"], layout=BatchLayout(0, 1, 2))
     cut = dataclasses.replace(graph, nodes=(*graph.nodes[:2], folded, graph.nodes[3]), _cache={})
@@ -243,13 +243,13 @@ def test_cuts_that_are_impossible_say_why() -> None:
 
 def test_joins_that_do_not_fit_say_why() -> None:
     graph, other = mlp(), two_inputs()
-    with pytest.raises(ShapeError, match=r"the outputs of model have shapes \(\(2,\),\), the inputs of model \(\(3,\),\)"):
+    with pytest.raises(ShapeError, match=r"outputs of model have shapes \(\(2,\),\), the inputs of model \(\(3,\),\)"):
         graph.compose(graph)
     for operation in (graph.__add__, graph.__sub__):
         with pytest.raises(ShapeError, match="cannot combine model and model: shapes"):
             operation(other)
     with pytest.raises(TypeError, match="unsupported operand"):
-        graph + 1  # type: ignore[operator]
+        graph + 1
 
 
 def test_outputs_are_chosen_by_index() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from splinegraph.core.algebra import LinearCombination
 from splinegraph.core.graph import Input, Node, SplineGraph
 from splinegraph.core.layout import BatchLayout
-from splinegraph.core.linearization import TIE_TOLERANCE, Linearization, boundary
+from splinegraph.core.linearization import TIE_TOLERANCE, Linearization, boundary, ties
 from splinegraph.operators.elementwise import Abs, ReLU
 from splinegraph.operators.linear import Linear
 from splinegraph.operators.maximum import Maximum
@@ -150,6 +150,17 @@ def test_tied_candidates_that_are_one_function_are_no_boundary() -> None:
         )  # fmt: skip
         x = torch.tensor([[0.7, 0.2, 0.7]], dtype=torch.float64)  # a palindrome: W x = W.flip(1) x
         assert boundary(SplineGraph(nodes, ("x",), ("max",)), (x,)).tolist() == [expected]
+
+
+def test_ties_are_told_per_operator() -> None:
+    x, y = X.clone(), Y.clone()
+    x[1] -= (W[2] @ x[1]) / (W[2] @ W[2]) * W[2]
+    found = ties(TWO, (x, y))
+    assert {name: flags.tolist() for name, flags in found.items()} == {
+        "relu": [False, True, False, False, False],
+        "abs": [False] * 5,
+    }
+    assert boundary(TWO, (x, y)).tolist() == [False, True, False, False, False]
 
 
 def test_the_random_direction_does_not_matter() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from typing import Any
 
@@ -25,7 +26,7 @@ def graph_of(*rows: tuple[str, Operator, tuple[str, ...]], outputs: tuple[str, .
 
 def chain(length: int) -> SplineGraph:
     names = ["x", *(f"n{i}" for i in range(length))]
-    rows = [(name, ReLU(), (before,)) for before, name in zip(names[:-1], names[1:], strict=True)]
+    rows = [(name, ReLU(), (before,)) for before, name in itertools.pairwise(names)]
     return graph_of(*rows, outputs=(names[-1],))
 
 
@@ -132,7 +133,7 @@ def test_other_errors_get_a_note() -> None:
     def rule(node: Node, operator: Operator, args: tuple[Any, ...]) -> None:
         raise ZeroDivisionError("oh")
 
-    with pytest.raises(ZeroDivisionError, match=r"^oh$") as caught:
+    with pytest.raises(ZeroDivisionError, match="oh") as caught:
         walk(DIAMOND, [None], rule)
     assert caught.value.__notes__ == ["in node 'a', module 'm.a', net.py:1 (ReLU)"]
 

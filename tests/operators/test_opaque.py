@@ -120,6 +120,7 @@ class FakeCall:
 
     def __init__(self, *shapes: tuple[int, ...]) -> None:
         self.shapes, self.shape = shapes, shapes[0]
+        self.dtypes = (torch.float32, torch.int32)[: len(shapes)]
         self.emitted: list[SimpleNamespace] = []
 
     def emit(self, operator: Operator, *args: Value, shape: Any = None) -> Value:
@@ -141,6 +142,7 @@ def test_every_result_becomes_a_node() -> None:
     first, second = opaque_call(call, torch.frexp, (Value("x", (1, 2)),), {})  # type: ignore[arg-type,misc]
     assert (first.shape, second.shape) == ((1, 2), (1, 3))
     assert [node.operator.index for node in call.emitted] == [0, 1]
+    assert [node.operator.floating for node in call.emitted] == [True, False]
 
 
 def test_a_trace_with_an_unknown_call_succeeds() -> None:

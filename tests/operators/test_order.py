@@ -98,7 +98,7 @@ class Model(nn.Module):
         (lambda h: h.kthvalue(3, dim=1)[0].unsqueeze(1), ["TopKValues(3)", "Select", "Reshape"]),
         (lambda h: h.kthvalue(3, dim=1, keepdim=True)[0], ["TopKValues(3)", "Select", "Reshape"]),
         (lambda h: h.reshape(-1, 2, 3).median(dim=1)[0], ["Reshape", "TopKValues(1)", "Select"]),
-        (lambda h: h.argsort(dim=1) + h, ["SortIndices", "Add"]),
+        (lambda h: h.argsort(dim=1) + h, ["SortIndices", "ToFloat", "Add"]),
     ],
 )
 def test_lowerings(function: Callable[[Tensor], Any], expected: list[str]) -> None:

@@ -1,108 +1,16 @@
 """One small function per lowering: a table from the targets of `LOWERINGS` to calls that export to them.
 
-Every row has an input of two samples with the batch on axis 0 (see `Row.batch_axis`); `constants` become
-parameters of the module that is traced. Functions that Python reaches only through other names are
-called by their ATen overload, which `torch.export` keeps as it is.
+Calls that move entries around are in `calls_shapes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 
-aten = torch.ops.aten
-
-
-@dataclass(frozen=True)
-class Row:
-    """A call, the lowerings that it must use, and what is special about it.
-
-    Parameters
-    ----------
-    targets : tuple of str
-        'relu' stands for 'aten.relu.default', 'add.Scalar' for 'aten.add.Scalar'.
-    function : callable (*inputs, *constants)
-    shapes : shapes of one sample of each input
-    constants : shapes of parameters
-    span : where the entries of inputs lie; None for normal ones
-    opaque : why the graph holds an opaque node, if it does
-    jacobian : the same function with the derivative that autograd does not see
-    cast : whether the model rounds on its way to float32, which the graph does not
-    """
-
-    targets: tuple[str, ...]
-    function: Callable[..., Any]
-    shapes: tuple[tuple[int, ...], ...] = ((6,),)
-    constants: tuple[tuple[int, ...], ...] = ()
-    span: tuple[float, float] | None = None
-    opaque: str = ""
-    jacobian: Callable[..., Any] | None = None
-    cast: bool = False
-
-    @property
-    def id(self) -> str:
-        return self.targets[0]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(full_name(t) for t in self.targets)
-
-    def inputs(self, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """Return two random samples, in float64."""
-        found = []
-        for shape in self.shapes:
-            x = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
-            if self.span is not None:
-                low, high = self.span
-                x = low + (high - low) * torch.rand(2, *shape, generator=generator, dtype=torch.float64)
-            found.append(x)
-        return tuple(found)
-
-    def module(self) -> Called:
-        return Called(self.function, self.constants)
-
-
-class Called(nn.Module):
-    """A function with parameters."""
-
-    def __init__(self, function: Callable[..., Any], shapes: Sequence[tuple[int, ...]]) -> None:
-        super().__init__()
-        self.function = function
-        generator = torch.Generator().manual_seed(1)
-        self.constants = nn.ParameterList([torch.randn(s, generator=generator) for s in shapes])
-        self.eval()
-
-    def forward(self, *xs: Tensor) -> Any:
-        return self.function(*xs, *self.constants)
-
-
-def full_name(target: str) -> str:
-    return f"aten.{target}" if "." in target else f"aten.{target}.default"
-
-
-def row(targets: str, function: Callable[..., Any], *shapes: tuple[int, ...], **more: Any) -> Row:
-    """Return a row; targets are separated by blanks."""
-    return Row(tuple(targets.split()), function, shapes or ((6,),), **more)
-
-
-POSITIVE = {"span": (0.5, 2.0)}
-IMAGE, VOLUME, SEQUENCE = (2, 6, 5), (2, 5, 4, 4), (2, 7)
-
-
-def first(function: Callable[..., Any]) -> Callable[..., Tensor]:
-    """Return the first result of a call with several."""
-    return lambda *xs: function(*xs)[0]
-
-
-def each(names: str, **more: Any) -> list[Row]:
-    """Return rows for ATen calls of one argument."""
-    return [row(name, getattr(aten, name).default, **more) for name in names.split()]
-
+from tests.tracers.calls_shapes import FILLING, SHAPES
+from tests.tracers.rows import IMAGE, POSITIVE, SEQUENCE, VOLUME, Row, aten, each, first, row
 
 ELEMENTWISE = [
     *each("relu abs relu6 hardtanh leaky_relu softshrink"),
@@ -172,7 +80,8 @@ LINEAR = [
     row("baddbmm", lambda x, y, b: torch.baddbmm(b, x, y), (2, 3), (3, 4), constants=((2, 4),)),
     row("batch_norm", nn.BatchNorm1d(6).eval()),
     row("_native_batch_norm_legit_no_training", lambda x, w, b, m, v: first(
-        aten._native_batch_norm_legit_no_training)(x, w, b, m.detach(), v.detach().abs(), 0.1, 1e-5), IMAGE, constants=((2,),) * 4),
+        aten._native_batch_norm_legit_no_training)(x, w, b, m.detach(), v.detach().abs(), 0.1, 1e-5),
+        IMAGE, constants=((2,),) * 4),
     row("_batch_norm_no_update", lambda x, w, b, m, v: first(aten._batch_norm_no_update)(
         x, w, b, m.detach(), v.detach().abs(), 0.1, 1e-5), IMAGE, constants=((2,),) * 4),
     row("scaled_dot_product_attention", F.scaled_dot_product_attention, (2, 3, 4), (2, 3, 4), (2, 3, 4)),
@@ -309,28 +218,7 @@ LOGIC = [
     row("masked_fill.Scalar", lambda x, w: x.masked_fill(w > 0, -3.0), (2, 3), constants=((3,),)),
     row("masked_fill.Scalar", lambda x: x.masked_fill(x < 0.1, 2.0)),
     row("masked_fill.Tensor", lambda x, w: x.masked_fill(w > 0, w[0]), (2, 3), constants=((3,),)),
-    row("index_put", lambda x: _write(x)),
 ]  # fmt: skip
-
-
-def _write(x: Tensor) -> Tensor:
-    x = x + 0.0
-    x[x < 0] = 0.5
-    return x
-
-
-def _write_columns(x: Tensor) -> Tensor:
-    x = x + 0.0
-    x[:, [0, 2]] = 0.5
-    return x
-
-
-def _write_part(x: Tensor) -> Tensor:
-    y = torch.zeros_like(x)
-    y[:, 1:3] = 2 * x[:, :2]
-    y[:, 4] = x[:, 5]
-    return y
-
 
 NORMALIZING = [
     row("softmax.int", lambda x: x.softmax(-1), (2, 3)),
@@ -351,101 +239,44 @@ NORMALIZING = [
     row("instance_norm", nn.InstanceNorm1d(4).eval(), (4, 3)),
 ]  # fmt: skip
 
-SHAPES = [
-    row("view", lambda x: x.view(-1, 12), (3, 4)),
-    row("reshape", lambda x: x.mT.reshape(-1, 2, 6), (3, 4)),
-    row("_unsafe_view", lambda x: aten._unsafe_view(x, [x.shape[0], 12]), (3, 4)),
-    row("_reshape_copy", lambda x: aten._reshape_copy(x, [x.shape[0], 12]), (3, 4)),
-    row("flatten.using_ints", lambda x: x.flatten(1), (3, 4)),
-    row("unflatten.int", lambda x: x.unflatten(1, (2, 3))),
-    row("view_as", lambda x, y: x.view_as(y) + y, (6,), (2, 3)),
-    row("reshape_as", lambda x, y: x.reshape_as(y) + y, (6,), (2, 3)),
-    row("ravel view", lambda x: x.ravel().view(-1, 12) * 2, (3, 4)),
-    row("squeeze.dim", lambda x: x.squeeze(1), (1, 4)),
-    row("squeeze.dims", lambda x: x.squeeze((1, 3)), (1, 4, 1)),
-    row("squeeze", lambda x: x.squeeze(), (1, 4)),
-    row("unsqueeze", lambda x: x.unsqueeze(1), (3, 4)),
-    row("contiguous", lambda x: x.transpose(1, 2).contiguous(), (3, 4)),
-    row("clone", lambda x: x.clone() * 2),
-    row("alias", lambda x: aten.alias(x) * 2),
-    row("detach", lambda x: x.detach() * x, jacobian=lambda x: x * x),
-    row("detach", lambda x: (x * 2).detach_() + x, jacobian=lambda x: 3 * x),
-    row("lift_fresh_copy", lambda x: aten.lift_fresh_copy(x) * 2),
-    row("positive", lambda x: (+x) * 2),
-    row("resolve_conj", lambda x: aten.resolve_conj(x) * 2),
-    row("resolve_neg", lambda x: aten.resolve_neg(x) * 2),
-    row("dropout", lambda x: F.dropout(x, 0.5, training=False) * 2),
-    row("feature_dropout", lambda x: F.dropout2d(x, 0.5, training=False) * 2, (2, 3, 3)),
-    row("alpha_dropout", lambda x: F.alpha_dropout(x, 0.5, training=False) * 2),
-    row("native_dropout", lambda x: aten.native_dropout(x, 0.5, False)[0] * 2),
-    row("to.dtype", lambda x: (x > 0).to(x.dtype) * x),
-    row("to.dtype", lambda x: x.double() * 2),
-    row("_to_copy", lambda x: aten._to_copy(x > 0, dtype=torch.float32) * x),
-    row("to.dtype_layout", lambda x: aten.to.dtype_layout(x, dtype=torch.float64) * 2),
-    row("to.device", lambda x: aten.to.device(x, torch.device("cpu"), torch.float64) * 2),
-    row("type_as", lambda x: (x > 0).type_as(x) * x),
-    row("permute", lambda x: x.permute(0, 2, 1), (3, 4)),
-    row("permute", lambda x: x.permute(2, 0, 1).relu().permute(1, 2, 0), (3, 4)),
-    row("transpose.int", lambda x: x.transpose(-1, -2), (3, 4)),
-    row("swapaxes", lambda x: x.swapaxes(1, 2), (3, 4)),
-    row("swapdims", lambda x: x.swapdims(1, 2), (3, 4)),
-    row("t", lambda x, w: (w @ x.t()).t(), constants=((3, 6),)),
-    row("numpy_T", lambda x, w: (w @ x.T).T, constants=((3, 6),)),
-    row("mT", lambda x: x.mT, (3, 4)),
-    row("adjoint", lambda x: x.adjoint(), (3, 4)),
-    row("movedim.int", lambda x: x.movedim(1, -1), (2, 3, 4)),
-    row("movedim.intlist", lambda x: x.movedim((1, 2), (3, 1)), (2, 3, 4)),
-    row("moveaxis.int", lambda x: x.moveaxis(1, -1), (2, 3, 4)),
-    row("expand", lambda x: x.expand(-1, 3, -1), (1, 4)),
-    row("expand_as", lambda x, y: x.expand_as(y) + y, (1, 4), (3, 4)),
-    row("broadcast_to", lambda x: aten.broadcast_to(x, [x.shape[0], 3, 4]), (1, 4)),
-    row("slice.Tensor", lambda x: x[:, 1:5:2]),
-    row("narrow", lambda x: x.narrow(1, 2, 3)),
-    row("select.int", lambda x: x[:, -1], (3, 4)),
-    row("unbind.int", lambda x: sum(x.unbind(1)), (3, 4)),
-    row("split.Tensor", lambda x: torch.cat(x.split(4, 1)[::-1], 1)),
-    row("split_with_sizes", lambda x: torch.cat(x.split([1, 2, 3], 1)[::-1], 1)),
-    row("split.sizes", lambda x: torch.cat(aten.split.sizes(x, [1, 5], 1)[::-1], 1)),
-    row("chunk", lambda x: torch.cat(x.chunk(4, 1)[::-1], 1)),
-    row("tensor_split.sections", lambda x: torch.cat(x.tensor_split(4, 1)[::-1], 1)),
-    row("tensor_split.indices", lambda x: torch.cat(x.tensor_split((1, 4), 1)[::-1], 1)),
-    row("unsafe_split.Tensor", lambda x: torch.cat(torch.unsafe_split(x, 4, 1)[::-1], 1)),
-    row("unsafe_chunk", lambda x: torch.cat(torch.unsafe_chunk(x, 3, 1)[::-1], 1)),
-    row("cat", lambda x, y, w: torch.cat([x, w.expand(x.shape[0], 4), y], 1), (2,), (3,), constants=((4,),)),
-    row("concat", lambda x, y: torch.concat([x, y], -1), (2,), (3,)),
-    row("stack", lambda x, y: torch.stack([x, y, x], 1), (2,), (2,)),
-    row("flip", lambda x: x.flip(1, 2), (3, 4)),
-    row("roll", lambda x: x.roll((1, -1), (1, 2)), (3, 4)),
-    row("repeat", lambda x: x.repeat(1, 2, 3), (2, 2)),
-    row("tile", lambda x: x.tile(2), (2, 2)),
-    row("repeat_interleave.self_int", lambda x: x.repeat_interleave(2, 1), (3, 2)),
-    row("index_select", lambda x: x.index_select(1, torch.tensor([2, 0, 2])), (3, 2)),
-    row("index.Tensor", lambda x: x[:, [0, 2], [1, 0]], (3, 2)),
-    row("unfold", lambda x: x.unfold(1, 3, 2)),
-    row("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), (4, 2, 2)),
-    row("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), (1, 4, 2)),
-    row("tril", lambda x: x.tril(1), (3, 3)),
-    row("triu", lambda x: x.triu(), (3, 4)),
-    row("slice_scatter select_scatter zeros_like copy", _write_part),
-    row("slice_scatter", lambda x, y: torch.slice_scatter(x, y, 1, 1, 5, 2), (6,), (2,)),
-    row("select_scatter", lambda x, y: torch.select_scatter(x, y, 1, -1), (3, 4), (4,)),
-    row("index_put", _write_columns),
-]
+# what several calls make together, where a lowering sees more than its own arguments
 
-FILLING = [
-    row(
-        "new_zeros new_ones new_full", lambda x: x + x.new_zeros(6) + x.new_ones(x.shape[0], 6) * x.new_full((6,), 2.0)
-    ),
-    row("full_like", lambda x: x * torch.full_like(x, 2.5)),
-    row("fill.Scalar empty_like", lambda x: (x * 2).fill_(0.5) * x + 0 * torch.empty_like(x).fill_(2.0)),
-    row("fill.Tensor", lambda x, w: x * (x + 1).fill_(w[0]), constants=((1,),)),
-    row("zero new_empty", lambda x: x + (x * 2).zero_() + x.new_empty(6).zero_()),
-    row("copy", lambda x, y: x * (y * 2).copy_(x), (2, 6), (2, 6)),
-]
+COMPOSED = [
+    row("bmm", lambda x, w: torch.einsum("bi,oi->bo", x, w), constants=((3, 6),)),  # moves the batch by views
+    row("bmm", lambda x, y: torch.einsum("bhid,bhjd->bhij", x, y), (2, 3, 4), (2, 3, 4)),
+    row("sum.dim_IntList", lambda x: (x * (x > 0)).sum(1) / ((x > 0).sum(1) + 1)),  # a live integer
+    row("mul.Tensor", lambda x: ((x > 0) * (x < 1)) * x),
+    # torch rounds 0.1 to float32 on its way, in a float64 model as well
+    row("mul.Tensor", lambda x: (x > 0) * 0.1 * x + (x <= 0) * x, jacobian=lambda x: torch.where(x > 0, 0.1 * x, x)),
+    row("max_pool2d_with_indices", lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2), (2, 4, 4),
+        opaque="the indices of a pool",
+        single="unpooling folds channels into the batch"),
+    row("expand_as", lambda x: torch.zeros_like(x).scatter_add(1, torch.tensor([[0, 0, 1, 2, 3, 3]]).expand_as(x), x),
+        opaque="scatter_add"),
+    row("where.self", lambda x: torch.where(torch.isnan(x), torch.zeros_like(x), x), opaque="isnan"),
+    row("where.self", torch.logaddexp, (6,), (6,)),
+    row("scaled_dot_product_attention", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
+        (2, 3, 4), (2, 3, 4), (2, 3, 4)),
+    row("scaled_dot_product_attention", lambda q, k, m: F.scaled_dot_product_attention(q, k, k, attn_mask=m),
+        (3, 4), (3, 4), constants=((3, 3),)),
+    row("linalg_vector_norm", lambda x: F.normalize(x, dim=-1), (3, 4)),
+    row("max_pool2d", lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True), (2, 6, 6)),
+    row("max_pool2d", lambda x: F.max_pool2d(x, 2, 1, 0, 2), (2, 5, 6)),
+    row("avg_pool2d", lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True), (2, 6, 6)),
+    row("conv_transpose2d.input", lambda x, w: F.conv_transpose2d(x, w, None, 2, 1, 1, 1, 2), (2, 3, 3),
+        constants=((2, 3, 3, 3),)),
+    row("sigmoid", lambda x: x * x.mean((2, 3), keepdim=True).sigmoid(), (3, 4, 4)),
+    row("chunk", lambda x: F.silu(x.chunk(2, -1)[0]) * x.chunk(2, -1)[1]),
+    row("detach", lambda x: x + (x.round() - x).detach(), jacobian=torch.round),
+    row("softplus", lambda x: F.softplus(x, 2.0)),
+    row("gelu", lambda x: F.gelu(x, approximate="tanh")),
+    row("var.correction", lambda x: x.var(-1), (3, 4)),
+    row("std.correction", lambda x: x.std((1, 2), unbiased=False, keepdim=True), (3, 4)),
+]  # fmt: skip
 
 ROWS = [
     *ELEMENTWISE, *ARITHMETIC, *LINEAR, *CONVOLUTION, *POOLING, *PADDING, *MAXIMUM, *ORDER, *LOGIC, *NORMALIZING,
-    *SHAPES, *FILLING,
+    *SHAPES, *FILLING, *COMPOSED,
 ]  # fmt: skip
 
 UNREACHED = {

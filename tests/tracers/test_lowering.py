@@ -13,7 +13,8 @@ from torch import Tensor, nn
 import splinegraph as sg
 from splinegraph.operators.registry import LOWERINGS
 from splinegraph.tracers.catalogue import load_all
-from tests.tracers.calls import ROWS, UNREACHED, Row, full_name
+from tests.tracers.calls import ROWS, UNREACHED
+from tests.tracers.rows import Row, full_name
 
 load_all()
 
@@ -63,7 +64,7 @@ def test_lowering(case: Row, generator: torch.Generator, recorder: Recorder) -> 
     missing = set(case.names) - recorder.used
     assert not missing, f"{missing} not among {recorder.used}"
     assert any("opaque" == n.op.family for n in graph.operators) == bool(case.opaque), str(graph)
-    assert graph.batched, graph.notes
+    assert graph.batched == (not case.single), graph.notes
 
     local = sg.affine_map(graph, *xs)
     assert local.verify() < 1e-10
