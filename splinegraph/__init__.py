@@ -1,8 +1,7 @@
 """Open a PyTorch network as a composition of linear spline operators.
 
-    graph = splinegraph.trace(model, example)         # a graph of operators, checked against the model
-    splinegraph.codes(graph, X)                       # which piece every unit is on
-    splinegraph.affine_map(graph, X)                  # f(x) = A[x] x + b[x]
+`trace` turns a model into a graph of operators, `codes` says which piece every unit is on and `affine_map`
+which affine map f(x) = A[x] x + b[x] the network applies.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -39,11 +39,19 @@ class AffineMap:
     inputs : tuple of Tensor of shape (B, *in)
     parts : tuple of Linearization
         The pieces of all operators, for consecutive parts of the batch.
+    differentiable : bool
+        Whether results can be differentiated by the parameters and the inputs.
     """
 
     graph: SplineGraph
     inputs: tuple[Tensor, ...]
     parts: tuple[Linearization, ...]
+    differentiable: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_versions", _versions(self.graph))
+
+    _versions: tuple[int, ...] = field(init=False, repr=False, default=())
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -71,20 +79,23 @@ class AffineMap:
         """f(x), shape (B, *out)."""
         return self._join([part.value for part in self.parts])
 
-    @functools.cached_property
+    @property
     def bias(self) -> Any:
         """b[x], shape (B, *out): the map at zero, one forward-sized pass, free of cancellation."""
-        return self._join([part.apply(*(torch.zeros_like(x) for x in part.inputs)) for part in self.parts])
+        with self._gradients():
+            return self._join([part.apply(*(torch.zeros_like(x) for x in part.inputs)) for part in self.parts])
 
     def matvec(self, *vs: Tensor) -> Any:
         """Return A[x] v for v of shape (B, *in), one per input; shape (B, *out)."""
         self._check(vs, self.inputs, "input")
-        return self._join([part.tangent(*part_vs) for part, part_vs in self._zip(vs)])
+        with self._gradients():
+            return self._join([part.tangent(*part_vs) for part, part_vs in self._zip(vs)])
 
     def rmatvec(self, *us: Tensor) -> Any:
         """Return A[x]^T u for u of shape (B, *out), one per output; shape (B, *in)."""
         self._check(us, tuple(torch.cat(c) for c in zip(*(p.value for p in self.parts), strict=True)), "output")
-        return self._join([part.adjoint(*part_us) for part, part_us in self._zip(us)])
+        with self._gradients():
+            return self._join([part.adjoint(*part_us) for part, part_us in self._zip(us)])
 
     def rows(self, outputs: Sequence[int] | Tensor, *, chunk: int | None = None) -> Any:
         """Return chosen rows of A[x] (templates), shape (B, K, *in).
@@ -109,7 +120,8 @@ class AffineMap:
         found, start = [], 0
         for part in self.parts:
             stop = start + len(part.inputs[0])
-            found.append(self._rows(part, index[start:stop], chunk))
+            with self._gradients():
+                found.append(self._rows(part, index[start:stop], chunk))
             start = stop
         return self._join(found)
 
@@ -123,13 +135,34 @@ class AffineMap:
         size = math.prod(self.graph.output_shapes[0])
         total = sum(math.prod(shape) for shape in self.graph.input_shapes)
         if total < size and len(self.inputs) == 1:
-            matrix = torch.cat([self._columns(part, chunk) for part in self.parts])
-            return DenseMap(matrix, self.bias)
+            with self._gradients():
+                return DenseMap(torch.cat([self._columns(part, chunk) for part in self.parts]), self.bias)
         found = self.rows(range(size), chunk=chunk)
         shape = (len(self), *self.graph.output_shapes[0])
         several = isinstance(found, tuple)
         blocks = tuple(g.reshape(*shape, *g.shape[2:]) for g in (found if several else (found,)))
         return DenseMap(blocks if several else blocks[0], self.bias)
+
+    @property
+    def stale(self) -> bool:
+        """Whether a parameter has changed since, as far as torch's version counters tell.
+
+        The map then is neither that of the network before nor after: make a new one.
+        """
+        return self._versions != _versions(self.graph)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-safe summary."""
+        return {
+            "graph": self.graph.name,
+            "samples": len(self),
+            "kind": self.kind,
+            "input_shapes": [list(shape) for shape in self.graph.input_shapes],
+            "output_shapes": [list(shape) for shape in self.graph.output_shapes],
+            "dtype": str(self.inputs[0].dtype),
+            "boundary": self.boundary.tolist(),
+            "stale": self.stale,
+        }
 
     def verify(self) -> float:
         """Return the largest |f(x) - (A x + b)| relative to the largest |f(x)|."""
@@ -141,6 +174,9 @@ class AffineMap:
         return max(gaps)
 
     # how
+
+    def _gradients(self) -> torch.autograd.grad_mode.set_grad_enabled:
+        return torch.set_grad_enabled(self.differentiable and torch.is_grad_enabled())
 
     def _rows(self, part: Linearization, index: Tensor, chunk: int | None) -> tuple[Tensor, ...]:
         """Return rows `index` of shape (b, K) by adjoint passes, as (b, K, *in) per input."""
@@ -195,11 +231,16 @@ class AffineMap:
             raise ShapeError(f"expected shapes {expected}, one per {what}, got {shapes}")
 
 
+def _versions(graph: SplineGraph) -> tuple[int, ...]:
+    return tuple(t._version for t in graph.parameters())
+
+
 def affine_map(
     graph: SplineGraph,
     *inputs: Tensor,
     dtype: torch.dtype | None = torch.float64,
     batch_size: int | None = None,
+    differentiable: bool = False,
 ) -> AffineMap:
     """Return the affine map that the network applies at each input.
 
@@ -212,6 +253,8 @@ def affine_map(
         Arithmetic; None for that of the inputs.
     batch_size : int, optional
         Samples per pass.
+    differentiable : bool, default False
+        Keep what is needed to differentiate the results by the parameters, in one backward pass.
 
     Returns
     -------
@@ -243,5 +286,6 @@ def affine_map(
     [[[1.0, 0.0], [0.0, 0.0]]]
     """
     inputs = promote(inputs, dtype)
-    parts = tuple(Linearization(graph, part) for part in chunks(graph, inputs, batch_size))
-    return AffineMap(graph, tuple(inputs), parts)
+    with torch.set_grad_enabled(differentiable and torch.is_grad_enabled()):
+        parts = tuple(Linearization(graph, part) for part in chunks(graph, inputs, batch_size))
+    return AffineMap(graph, tuple(inputs), parts, differentiable)

@@ -44,6 +44,10 @@ def chunks(
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield the batch in parts, after checking it; one sample at a time for an unbatched graph."""
     batch = graph.check_inputs(inputs)
+    for name, x in zip(graph.inputs, inputs, strict=True):
+        # a sum is finite only if all entries are, and costs a tenth of asking each; it may overflow, so ask then
+        if not math.isfinite(float(x.detach().sum())) and not bool(x.isfinite().all()):
+            raise ShapeError(f"input {name!r} holds NaN or infinite values", remedy="give finite numbers")
     step = part_size("batch_size", batch_size, ENTRIES // widest(graph)) if graph.batched else 1
     if step >= batch:
         yield inputs

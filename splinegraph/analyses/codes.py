@@ -121,7 +121,7 @@ class ActivationPattern:
         """
         rows = np.ascontiguousarray(self.packed)
         if not rows.shape[1]:  # nothing switches: one pattern
-            count = np.array([len(rows)])
+            count = np.array([len(rows)] * bool(len(rows)))
             return UniquePatterns(self[:1], np.zeros(len(rows), dtype=np.int64), count)
         keys = rows.view(np.dtype((np.void, rows.shape[1])))[:, 0]
         _, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)

@@ -235,7 +235,8 @@ def conv_matrix(
     if len(sizes) != d or channels != per_group * groups or out_channels % groups:
         raise ShapeError(f"a weight of shape {tuple(weight.shape)} in {groups} group(s) does not fit {tuple(in_shape)}")
     strides, pads, steps = (([v] * d if isinstance(v, int) else list(v)) for v in (stride, padding, dilation))
-    outs = [(n + 2 * p - a * (k - 1) - 1) // s + 1 for n, k, s, p, a in zip(sizes, kernel, strides, pads, steps, strict=True)]
+    axes = zip(sizes, kernel, strides, pads, steps, strict=True)
+    outs = [(n + 2 * p - a * (k - 1) - 1) // s + 1 for n, k, s, p, a in axes]
     if min(outs) < 1:
         raise ShapeError(f"the kernel {tuple(kernel)} is larger than the padded input {tuple(sizes)}")
     # spatial positions: window w (one of prod(outs)) sees, through tap t, place[w, t] or nothing

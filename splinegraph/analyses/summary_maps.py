@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor
 
 from splinegraph.analyses.affine_map import affine_map
 from splinegraph.analyses.batches import promote
 from splinegraph.analyses.summary_study import Study
 from splinegraph.analyses.summary_values import LISTED, Section, plural
-from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.linearization import TIE_TOLERANCE, ties
-from splinegraph.core.operator import Operator, SplineOperator
-from splinegraph.core.walk import walk
 
 __all__ = ["BoundarySection", "MapRow", "MapsSection", "boundary_section", "maps_section"]
 
@@ -85,7 +81,7 @@ class MapRow:
     error : float
         Largest |f(x) - (A[x] x + b[x])| over all outputs.
     boundary : bool
-        Whether x lies on the boundary of its cell: then A[x] is that of one of its neighbors.
+        Whether x lies on the boundary of its cell: then the tie rule chose the code, and A[x] with it.
     """
 
     sample: int

@@ -45,8 +45,10 @@ class LinearCombination(AffineOperator):
     @property
     def label(self) -> str:
         """The sum with its signs."""
-        if all(c == 1 for c in self.coefficients):
+        if len(self.coefficients) > 1 and all(c == 1 for c in self.coefficients):
             return "Add"
+        if len(self.coefficients) == 1:
+            return f"Scale({self.coefficients[0]:g})"
         return "Subtract" if self.coefficients == (1.0, -1.0) else f"LinearCombination{self.coefficients}"
 
     def linear(self, *vs: Tensor) -> Tensor:
@@ -166,6 +168,11 @@ def find(graph: SplineGraph, name: str) -> Node:
 def between(graph: SplineGraph, start: str, end: str) -> SplineGraph:
     """Return the sub-graph from the value of `start` to the value of `end`; see `SplineGraph.between`."""
     first, last = find(graph, start), find(graph, end)
+    if not graph.batched:
+        raise SplineGraphError(
+            f"cannot cut {graph.name}", why="it was traced for one sample, so the batch axis inside is not known",
+            remedy="see graph.notes for why, and make the batch size symbolic",
+        )  # fmt: skip
     for node in (first, last):
         if node.layout is None or node.layout.factor != 1:
             raise SplineGraphError(
@@ -244,6 +251,17 @@ def combine(first: SplineGraph, second: SplineGraph, coefficients: tuple[float, 
     sign = "+" if coefficients[1] > 0 else "-"
     name = f"({first.name} {sign} {second.name})"
     return _join(first, second, [*first.nodes, *nodes, *sums], tuple(n.name for n in sums), name)
+
+
+def scale(graph: SplineGraph, factor: float) -> SplineGraph:
+    """Return the graph of factor * graph(x)."""
+    taken = {n.name for n in graph.nodes}
+    scaled = [
+        Node(_fresh(f"{name}_scaled", taken), LinearCombination((factor,)), (name,), graph[name].shape)
+        for name in graph.outputs
+    ]
+    outputs = tuple(n.name for n in scaled)
+    return replace(graph, nodes=(*graph.nodes, *scaled), outputs=outputs, name=f"{factor:g}·{graph.name}", _cache={})
 
 
 def _join(base: SplineGraph, other: SplineGraph, nodes: list[Node], outputs: tuple[str, ...], name: str) -> SplineGraph:

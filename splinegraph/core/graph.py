@@ -11,13 +11,19 @@ from torch import Tensor
 
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
-from splinegraph.core.parameters import Context, depends_on_batch, leaves
+from splinegraph.core.parameters import Context, has_expressions, leaves
 from splinegraph.errors import ShapeError
 
 if TYPE_CHECKING:
     import networkx
 
 __all__ = ["Input", "Node", "SplineGraph"]
+
+
+def _fits(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | None) -> bool:
+    """Return whether a parameter can be used as it is."""
+    right = dtype is None or tensor.dtype == dtype or not tensor.is_floating_point()
+    return right and (device is None or tensor.device == device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,26 +199,21 @@ class SplineGraph:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def resolved(self, dtype: torch.dtype | None, device: torch.device | None, batch: int) -> Mapping[str, Operator]:
-        """Return the operators with parameters cast to `dtype` and `device`, cached while those are unchanged."""
+        """Return the operators with parameters cast to `dtype` and `device`, for a batch of that size.
+
+        Where nothing has to be cast these are the nodes' own operators. Casts are not kept from call to
+        call: no version counter tells of writes through ``parameter.data`` or by fused optimizers.
+        """
         if "static" not in self._cache:
-            mine = {n.name: tuple(leaves(n.operator)) for n in self.operators}
-            batchy = any(depends_on_batch(n.operator) for n in self.operators)
-            self._cache["static"] = (tuple(t for ts in mine.values() for t in ts), batchy)
-        tensors, batchy = self._cache["static"]
-        key = (dtype, device, batch if batchy else None)
-        version = tuple([t._version for t in tensors] + [t.data_ptr() for t in tensors])
-        # Casts of parameters that are being trained belong to one backward pass only, and those made without
-        # gradients would cut it.
-        training = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-        hit = None if training else self._cache.get(key)
-        if hit is not None and hit[0] == version:
-            known: Mapping[str, Operator] = hit[1]
-            return known
+            tensors = tuple(leaf for n in self.operators for leaf in leaves(n.operator))
+            plain = not any(has_expressions(n.operator) for n in self.operators)
+            self._cache["static"] = (tensors, plain, {n.name: n.op for n in self.operators})
+        tensors, plain, own = self._cache["static"]
+        if plain and all(_fits(t, dtype, device) for t in tensors):
+            operators: Mapping[str, Operator] = own
+            return operators
         context = Context(dtype, device, batch)
-        operators = {n.name: context.resolve(n.op) for n in self.operators}
-        if not training:
-            self._cache[key] = (version, operators)
-        return operators
+        return {n.name: context.resolve(n.op) for n in self.operators}
 
     def check_inputs(self, inputs: tuple[Any, ...]) -> int:
         """Return the batch size of `inputs`, or raise `ShapeError` saying what does not fit."""
@@ -273,6 +274,19 @@ class SplineGraph:
 
     def __sub__(self, other: object) -> SplineGraph:
         return self._combine(other, -1.0)
+
+    def __radd__(self, other: object) -> SplineGraph:
+        return self if other == 0 else NotImplemented  # where sum() starts
+
+    def __mul__(self, factor: object) -> SplineGraph:
+        from splinegraph.core.algebra import scale
+
+        return scale(self, float(factor)) if isinstance(factor, int | float) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> SplineGraph:
+        return self * -1.0
 
     def module(self) -> torch.fx.GraphModule:
         """Return a runnable torch.fx GraphModule that shares the user's parameters."""

@@ -79,6 +79,19 @@ def depends_on_batch(value: Any) -> bool:
     return False
 
 
+def has_expressions(value: Any) -> bool:
+    """Return whether a field or operator holds an expression."""
+    if isinstance(value, Expression | BatchSize):
+        return True
+    if isinstance(value, (tuple, list)):
+        return any(has_expressions(item) for item in value)
+    if isinstance(value, dict):
+        return any(has_expressions(item) for item in value.values())
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return any(has_expressions(getattr(value, f.name)) for f in dataclasses.fields(value))
+    return False
+
+
 class Context:
     """The dtype, device and batch size in which operators are evaluated.
 

@@ -90,7 +90,7 @@ class Reduce(AffineOperator):
         """Return the exact norm: n, sqrt(n), 1 for a sum of n terms in linf, l2, l1; 1/n of that for a mean."""
         shape = shapes[0] if shapes is not None else None if on is None else on[0].shape
         if shape is None:
-            return 1.0 if (norm == math.inf) == self.mean else math.inf
+            return 1.0 if norm == (math.inf if self.mean else 1) else math.inf
         n = math.prod(shape[d] for d in self.dims)
         total = {1: 1.0, 2: math.sqrt(n), math.inf: float(n)}[norm]
         return total / n if self.mean else total

@@ -246,13 +246,20 @@ def exactly(value: Scalar) -> Tensor:
     return torch.as_tensor(value).detach() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
 
 
-def exceeds(x: Tensor, threshold: float | Tensor) -> Tensor:
-    """Return ``x > threshold`` as int8; numpy's comparison is several times faster than torch's on CPU."""
-    if (
-        x.device.type == "cpu"
+def _is_plain(x: Tensor) -> bool:
+    """Return whether numpy can look at the tensor: on CPU, outside of vmap, compile and fake tensors."""
+    kind = type(x) in (Tensor, torch.nn.Parameter) and x.device.type == "cpu"
+    return (
+        kind
         and x.dtype in (torch.float32, torch.float64)
         and not torch.compiler.is_compiling()
-    ):
+        and torch._C._functorch.peek_interpreter_stack() is None
+    )
+
+
+def exceeds(x: Tensor, threshold: float | Tensor) -> Tensor:
+    """Return ``x > threshold`` as int8; numpy's comparison is several times faster than torch's on CPU."""
+    if _is_plain(x):
         other = threshold.detach().numpy() if isinstance(threshold, Tensor) else threshold
         return torch.from_numpy(np.greater(x.detach().numpy(), other)).view(torch.int8)
     return (x > threshold).view(torch.int8)

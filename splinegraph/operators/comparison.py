@@ -299,6 +299,15 @@ def _logic(call: Call, a: Any, b: Any) -> Any:
     return lower_where(call, _truth(call, a), True, _truth(call, b))
 
 
+@lowers("aten.logical_xor.default", "aten.bitwise_xor.Tensor", "aten.__xor__.Tensor")
+def _xor(call: Call, a: Any, b: Any) -> Any:
+    if call.dtype != torch.bool:
+        return call.opaque()
+    a, b = (a, b) if isinstance(a, Value) else (b, a)
+    a, b = _truth(call, a), _truth(call, b)
+    return call.emit(Comparison("ne"), a, b) if isinstance(b, Value) else call.emit(Comparison("ne", b), a)
+
+
 def lower_both(call: Call, a: Value, b: Any) -> Any:
     """Return whether neither of two truth values is false; b may be constant."""
     return lower_where(call, _truth(call, a), _truth(call, b), False)

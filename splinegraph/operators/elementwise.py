@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,15 +225,18 @@ def _prelu(call: Call, x: Value, weight: Any) -> Value:
 
 @lowers("aten.clamp.default")
 def _clamp(call: Call, x: Value, min: float | None = None, max: float | None = None) -> Value:
-    if min is None and max is None:
+    # an infinite end is none
+    low = None if min is None or min == -math.inf else float(min)
+    high = None if max is None or max == math.inf else float(max)
+    if low is None and high is None:
         return x
-    if max is None:
-        return call.emit(ReLU() if min == 0 else LowerClamp(float(min)), x)  # type: ignore[arg-type]
-    if min is None:
-        return call.emit(UpperClamp(float(max)), x)
-    if min > max:  # torch then returns `max` everywhere
-        return call.emit(UpperClamp(float(max)), call.emit(LowerClamp(float(max)), x))
-    return call.emit(Clamp(float(min), float(max)), x)
+    if high is None:
+        return call.emit(ReLU() if low == 0 else LowerClamp(float(low or 0.0)), x)
+    if low is None:
+        return call.emit(UpperClamp(high), x)
+    if low > high:  # torch then returns `max` everywhere
+        return call.emit(UpperClamp(high), call.emit(LowerClamp(high), x))
+    return call.emit(Clamp(low, high), x)
 
 
 @lowers("aten.clamp_min.default")

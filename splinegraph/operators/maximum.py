@@ -14,7 +14,7 @@ from torch import Tensor
 from splinegraph.core.algebra import unbroadcast
 from splinegraph.core.operator import Boxes, Conditions, Operator, Piece, Shapes, SplineOperator
 from splinegraph.core.values import Box, Curvature, Monotonicity
-from splinegraph.operators.arithmetic import add, scale
+from splinegraph.operators.arithmetic import Scale, add, scale
 from splinegraph.operators.base import exceeds
 from splinegraph.operators.registry import Call, Value, lowers, negative
 from splinegraph.operators.shape import align
@@ -218,12 +218,17 @@ class _AmaxPiece(Piece):
 
 @lowers("aten.maximum.default", "aten.max.other", "aten.fmax.default")
 def _maximum(call: Call, a: Any, b: Any) -> Any:
-    from splinegraph.operators.elementwise import ReLU
+    from splinegraph.operators.elementwise import LowerClamp
 
     if isinstance(a, Value) and isinstance(b, Value):
         return call.emit(Maximum(), *align(call, a, b))
-    x, level = (a, b) if isinstance(a, Value) else (b, a)  # max(x, c) = relu(x - c) + c
-    return add(call, call.emit(ReLU(), add(call, x, level, -1.0)), level)
+    x, level = (a, b) if isinstance(a, Value) else (b, a)
+    known = torch.tensor(level) if isinstance(level, float | int) else call.fixed(level)
+    if known is not None and known.numel() == 1 and call.rank(level) <= x.ndim and x.shape == call.shape:
+        number = float(known)
+        return x if number == -math.inf else call.emit(LowerClamp(number), x)
+    # against a node that is constant; relu(x - c) + c would cancel where c is large
+    return call.emit(Maximum(), *align(call, x, add(call, call.emit(Scale(0.0), x, shape=x.shape), level)))
 
 
 @lowers("aten.minimum.default", "aten.min.other", "aten.fmin.default")

@@ -13,7 +13,7 @@ from splinegraph.core.algebra import MoveAxis, prune
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.parameters import BATCH, Expression
-from splinegraph.errors import ShapeError, TraceError
+from splinegraph.errors import BatchError, ShapeError, TraceError
 from splinegraph.operators.registry import Value
 from splinegraph.tracers.inputs import Example
 from splinegraph.tracers.lowering import Lowering
@@ -125,6 +125,12 @@ def finish(
         if unknown:
             raise ShapeError(f"output {unknown[0]!r} is no differentiable output", remedy=f"choose among {live}")
         live = [int(o) for o in outputs]
+    scalar = next((user[i].name for i in live if user[i].ndim == 0), None)
+    if scalar is not None:
+        raise BatchError(
+            f"output {scalar!r} is a single number, not one per sample",
+            remedy="reduce over the axes of a sample only, not over the batch",
+        )
     layouts = [user[i].layout or BatchLayout(axis if user[i].shape[axis : axis + 1] == (1,) else 0) for i in live]
     last = [lowering.batch_first(user[i], layout).name for i, layout in zip(live, layouts, strict=True)]
     roots = [n.name for n in lowering.nodes.values() if n.is_input]

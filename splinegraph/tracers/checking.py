@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.walk import evaluate
 from splinegraph.errors import (
     BatchError,
     EquivalenceError,
@@ -22,13 +23,20 @@ from splinegraph.errors import (
 )
 from splinegraph.tracers.exporting import user_line
 
-__all__ = ["check_equivalence", "check_model", "flat_outputs", "run_eagerly"]
+__all__ = ["cast_tolerance", "check_equivalence", "check_model", "check_samples", "flat_outputs", "run_eagerly"]
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """Largest difference from the model, relative to its largest output, per floating type."""
 
 CAST_TOLERANCE = 1e-6
-"""The same in float64 where the model casts to a shorter type on its way, which the graph does not."""
+"""The same in float64 where the model casts to float32 on its way, which the graph does not."""
+
+
+def cast_tolerance(notes: Sequence[str]) -> float:
+    """Return what the casts that a trace saw as the identity cost: that of the shortest type cast to."""
+    casts = [note for note in notes if "cast" in note]
+    short = [t for dtype, t in TOLERANCE.items() if t > 1e-5 and any(str(dtype) in note for note in casts)]
+    return max([*short, CAST_TOLERANCE]) if casts else 0.0
 
 
 def check_model(model: nn.Module) -> None:
@@ -40,6 +48,8 @@ def check_model(model: nn.Module) -> None:
             why="dropout and batch statistics make it no fixed function", remedy="call model.eval() first",
         )  # fmt: skip
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_meta:
+            raise ParameterError(f"parameter {name!r} holds no values (meta device)", remedy="load its weights first")
         if tensor.is_floating_point() and not bool(tensor.detach().isfinite().all()):
             kind = "NaN" if bool(tensor.detach().isnan().any()) else "infinite values"
             if kind == "NaN" or isinstance(tensor, nn.Parameter):
@@ -51,8 +61,13 @@ def check_model(model: nn.Module) -> None:
 
 def run_eagerly(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run the model, and turn its own failure into one line; warn of gradients that a trace loses."""
+    def tracked(x: Any) -> Any:
+        # a history shows custom functions; of a copy, so that the model may change its input in place
+        return x.detach().requires_grad_().clone() if isinstance(x, Tensor) and x.is_floating_point() else x
+
     try:
-        result = model(*args, **kwargs)
+        with torch.enable_grad():
+            result = model(*pytree.tree_map(tracked, args), **pytree.tree_map(tracked, kwargs))
     except Exception as error:
         frames = [(f.filename, f.lineno or 0) for f in traceback.extract_tb(error.__traceback__)]
         shapes = ", ".join(
@@ -116,7 +131,7 @@ def check_equivalence(
     expected: Sequence[Tensor],
     *,
     tolerance: float,
-    casts: bool = False,
+    casts: float = 0.0,
 ) -> float:
     """Raise unless graph and model agree on a batch; return the largest relative difference."""
     with torch.no_grad():
@@ -127,7 +142,7 @@ def check_equivalence(
         if mine.numel() != theirs.numel():
             raise _mixes(graph, name, f"shape {tuple(theirs.shape)} instead of {tuple(mine.shape)}")
         gap = difference(mine, theirs.reshape(mine.shape))
-        limit = max(tolerance, CAST_TOLERANCE) if casts else tolerance
+        limit = max(tolerance, casts)
         if not gap <= limit:
             if not graph.batched and len(inputs[0]) > 1:
                 raise _mixes(graph, name, f"relative difference {gap:.1e} in a batch of {len(inputs[0])}")
@@ -138,6 +153,16 @@ def check_equivalence(
             )  # fmt: skip
         worst = max(worst, gap)
     return worst
+
+
+def check_samples(graph: SplineGraph, inputs: Sequence[Tensor], *, tolerance: float) -> None:
+    """Raise unless the graph treats the last sample of a batch as it would treat it alone."""
+    with torch.no_grad():
+        whole, alone = (evaluate(graph, tuple(x[part] for x in inputs)) for part in (slice(None), slice(-1, None)))
+    for name, expected, found in zip(graph.outputs, whole, alone, strict=True):
+        gap = difference(found, expected[-1:])
+        if not gap <= tolerance:
+            raise _mixes(graph, name, f"relative difference {gap:.1e} between a sample alone and in a batch")
 
 
 def _mixes(graph: SplineGraph, name: str, why: str) -> TraceError:

@@ -152,6 +152,8 @@ def _is_view(target: Any) -> bool:
 
 
 _CAUSES = (
+    ("Could not extract specialized", "a Python value is read out of a tensor (.item(), int(), range())",
+     "compute with the tensor itself, or with torch.where"),
     ("Could not guard on data-dependent", "the control flow depends on the data",
      "replace the Python branch by torch.where, or trace the part before it"),
     ("data-dependent", "the control flow depends on the data",

@@ -37,6 +37,11 @@ class Example:
     @classmethod
     def of(cls, args: Any, kwargs: Mapping[str, Any] | None, batch_dim: int) -> Example:
         """Read the user's arguments; the first tensor tells the batch size."""
+        if not isinstance(args, Tensor | tuple | list):
+            raise ShapeError(
+                f"the example input is a {type(args).__name__}",
+                remedy="give a tensor, or a tuple of the model's arguments",
+            )
         args = (args,) if isinstance(args, Tensor) else tuple(args)
         named = dict(kwargs or {})
         tensors = [leaf for leaf in pytree.tree_leaves((args, named)) if isinstance(leaf, Tensor)]

@@ -16,6 +16,7 @@ from splinegraph.core.graph import Input, Node
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
 from splinegraph.core.parameters import BATCH, Context, Expression, depends_on_batch
+from splinegraph.errors import TraceError
 from splinegraph.operators.registry import LOWERINGS, Value
 from splinegraph.operators.shape import Reshape
 from splinegraph.tracers.call import LoweringCall, Unbatchable, functional_call
@@ -99,12 +100,18 @@ class Lowering:
         return fx.node.map_arg(tree, lambda n: env[n])
 
     def _call(self, node: fx.Node, env: dict[fx.Node, Any]) -> Any:
-        symbol = node.meta.get("val")
-        if isinstance(symbol, torch.SymInt):
-            return self.size(symbol)
-        if isinstance(symbol, (torch.SymBool, torch.SymFloat)):
-            return None
         args, kwargs = self._read(node.args, env), self._read(dict(node.kwargs), env)
+        symbol = node.meta.get("val")
+        if isinstance(symbol, torch.SymInt) and not free_unbacked_symbols(symbol):
+            return self.size(symbol)
+        if isinstance(symbol, torch.SymInt | torch.SymBool | torch.SymFloat):
+            if _live(args):
+                raise TraceError(
+                    "a Python value is read out of a tensor", where=node_line(node), why="it depends on the data",
+                    remedy="compute with the tensor itself, or with torch.where",
+                )  # fmt: skip
+            # the number in a constant is the constant: it has no axes
+            return args[0] if target_name(node.target) == "aten.item.default" else self._fold(node, args, kwargs)
         if node.target is python_operator.getitem:
             return self._getitem(node, args[0], args[1], env)
         if not isinstance(node.target, torch._ops.OpOverload):
@@ -196,7 +203,9 @@ class Lowering:
     def _operator(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
         call = LoweringCall(self, node, args, kwargs)
         build = LOWERINGS.get(call.target)
-        result = call.opaque() if build is None else build(call, *args, **kwargs)
+        # operators are over the real numbers
+        imaginary = call.dtype.is_complex or any(isinstance(v, Value) and v.dtype.is_complex for v in _flat(args))
+        result = call.opaque() if build is None or imaginary else build(call, *args, **kwargs)
         return call.finish(result)
 
     def _opaque(self, node: Any, env: Mapping[fx.Node, Any]) -> Any:

@@ -21,7 +21,16 @@ from splinegraph.operators.comparison import ToFloat
 from splinegraph.tracers.binding import Choice, bind, finish, state_of
 from splinegraph.tracers.call import Unbatchable
 from splinegraph.tracers.catalogue import load_all
-from splinegraph.tracers.checking import TOLERANCE, check_equivalence, check_model, flat_outputs, run_eagerly
+from splinegraph.tracers.checking import (
+    CAST_TOLERANCE,
+    TOLERANCE,
+    cast_tolerance,
+    check_equivalence,
+    check_model,
+    check_samples,
+    flat_outputs,
+    run_eagerly,
+)
 from splinegraph.tracers.exporting import decompose, export, quiet
 from splinegraph.tracers.inputs import Example
 from splinegraph.tracers.lowering import Lowering
@@ -96,7 +105,7 @@ def trace(
     Notes
     -----
     One `torch.export` (decompositions run only where the model asks for them), one pass over its nodes
-    and, with `check`, eight forward passes. A model whose batch size cannot be symbolic is traced for
+    and, with `check`, ten forward passes. A model whose batch size cannot be symbolic is traced for
     one sample, and the graph loops over batches.
 
     Examples
@@ -202,21 +211,26 @@ def _lower(
 def _check(traced: _Traced, module: nn.Module, example: Example) -> None:
     """Compare graph and model: batch sizes 2 and 3 in the model's dtype, then in float64."""
     graph = traced.graph
-    casts = any("cast" in note for note in graph.notes) or any(isinstance(n.operator, ToFloat) for n in graph)
+    casts = cast_tolerance(graph.notes)
+    if any(isinstance(n.operator, ToFloat) for n in graph):
+        casts = max(casts, CAST_TOLERANCE)
     moved = set(traced.arguments.values())
     for count in (2, 3):
-        args, kwargs = example.at(count, noise=count, moved=moved)
+        size = count
         with torch.no_grad(), quiet():
             try:
+                args, kwargs = example.at(size, noise=count, moved=moved)
                 expected = flat_outputs(module(*args, **kwargs))
             except Exception:  # noqa: BLE001  # the model takes one batch size only
-                args, kwargs = example.at(1, noise=count, moved=moved)
+                size = 1
+                args, kwargs = example.at(size, noise=count, moved=moved)
                 expected = flat_outputs(module(*args, **kwargs))
-        dtype = graph.dtype
-        check_equivalence(
-            graph, _graph_inputs(traced, example, args, kwargs, dtype), traced.expected(expected),
-            tolerance=TOLERANCE.get(dtype, 1e-5), casts=casts,
-        )  # fmt: skip
+        args, kwargs = example.at(size, noise=count, moved=moved)  # anew: the model may have changed its input
+        tolerance = TOLERANCE.get(graph.dtype, 1e-5)
+        inputs = _graph_inputs(traced, example, args, kwargs, graph.dtype)
+        check_equivalence(graph, inputs, traced.expected(expected), tolerance=tolerance, casts=casts)
+    if graph.batched:
+        check_samples(graph, inputs, tolerance=tolerance)
     double = _double(module, example, moved)
     if double is not None:
         args, kwargs, expected = double
@@ -237,9 +251,10 @@ def _double(module: nn.Module, example: Example, moved: Collection[int]) -> tupl
             if tensor is not None:
                 state[f"{path}.{name}".lstrip(".")] = known.setdefault(id(tensor), cast(tensor))
     args, kwargs = pytree.tree_map(cast, example.at(2, noise=5, moved=moved))
+    own, named = pytree.tree_map(cast, example.at(2, noise=5, moved=moved))  # which the model may change
     try:
         with torch.no_grad(), quiet():
-            result = flat_outputs(functional_call(module, state, args, kwargs, tie_weights=False))
+            result = flat_outputs(functional_call(module, state, own, named, tie_weights=False))
     except Exception:  # noqa: BLE001  # a dtype written into the model; the check in its own dtype stands
         return None
     return (args, kwargs, result) if all(r.dtype == torch.float64 for r in result if r.is_floating_point()) else None

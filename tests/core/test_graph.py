@@ -165,23 +165,37 @@ def test_a_graph_can_be_called() -> None:
 # parameters in another type
 
 
-def test_casts_are_cached_while_the_weights_are_unchanged() -> None:
+def test_parameters_are_read_anew_in_every_call() -> None:
+    """Also after writes that no version counter sees, such as those of fused optimizers."""
     w = weight(4, 3)
     graph, x = mlp(w), torch.randn(2, 3)
     with torch.no_grad():
-        double = graph.resolved(torch.float64, None, 1)
-        assert graph.resolved(torch.float64, None, 7) is double
         assert graph.resolved(torch.float32, None, 1)["inner"].weight is w  # type: ignore[attr-defined]
-        assert graph.resolved(torch.float64, None, 1) is double
         before = graph(x, dtype=torch.float64)
         w.mul_(2)
-        assert graph.resolved(torch.float64, None, 1) is not double
         assert torch.allclose(graph(x, dtype=torch.float64), 2 * before)
-        w.data = w.data / 2
+        w.data.mul_(2)
+        assert torch.allclose(graph(x, dtype=torch.float64), 4 * before)
+        w.data = w.data / 4
         assert torch.allclose(graph(x, dtype=torch.float64), before)
 
 
-def test_cached_casts_do_not_cut_gradients() -> None:
+def test_nothing_is_kept_per_batch_size() -> None:
+    graph, x = mlp(weight(4, 3)), torch.randn(8, 3)
+    graph(x[:1], dtype=torch.float64)
+    before = set(graph._cache)
+    for n in range(2, 8):
+        graph(x[:n], dtype=torch.float64)
+    assert set(graph._cache) == before
+
+
+def test_sums_and_multiples() -> None:
+    graph, x = mlp(weight(4, 3)), torch.randn(2, 3)
+    assert torch.allclose(sum([graph, graph])(x), (2 * graph)(x))  # type: ignore[operator]
+    assert torch.allclose((-graph)(x), -graph(x))
+
+
+def test_casts_do_not_cut_gradients() -> None:
     """An analysis without gradients (a trace, codes) comes first; then someone trains."""
     w = weight(4, 3)
     graph, x = mlp(w), torch.randn(2, 3)

@@ -289,7 +289,12 @@ def _dropout(x: Tensor) -> Tensor:
     return nn.functional.dropout(x, 0.5, training=False).relu()
 
 
-WAYS = [_in_place, _no_grad, _autocast, _assertions, _dropout]
+def _item(x: Tensor) -> Tensor:
+    scale = torch.full((), 3.0)
+    return (x * scale.item()).abs() + 2 * scale.item()
+
+
+WAYS = [_in_place, _no_grad, _autocast, _assertions, _dropout, _item]
 
 
 @pytest.mark.parametrize("function", WAYS, ids=[f.__name__[1:] for f in WAYS])
