@@ -108,7 +108,9 @@ def main() -> None:
         row = "  ".join(f"{key} {1e3 * value / BATCH:.4f}" for key, value in best.items())
         peer = min(best["vmap(jacrev)"], best["C backward"])
         print(f"{name}: {row}")
-        print(f"    ours / faster peer {best['ours'] / peer:.2f}   codes / forward {best['codes'] / best['forward']:.2f}")
+        print(
+            f"    ours / faster peer {best['ours'] / peer:.2f}   codes / forward {best['codes'] / best['forward']:.2f}"
+        )
         if not options.no_memory:
             memory = {key: peak(name, key) for key in ("ours", "vmap(jacrev)", "C backward")}
             row = "  ".join(f"{key} {value:.0f} MiB" for key, value in memory.items())

@@ -45,7 +45,9 @@ def main(path: str) -> None:
             for spine in axes[row, i].spines.values():
                 spine.set_color("0.8")
             if row:
-                axes[row, i].set_xlabel(f"class {int(rows[i, row - 1])}: {float(local.value[i, rows[i, row - 1]]):.1f}", fontsize=8)
+                axes[row, i].set_xlabel(
+                    f"class {int(rows[i, row - 1])}: {float(local.value[i, rows[i, row - 1]]):.1f}", fontsize=8
+                )
     for row, title in enumerate(("input x", "template of the\nlargest score", "template of the\nrunner-up")):
         axes[row, 0].set_ylabel(title, fontsize=9)
     figure.savefig(path, dpi=130)

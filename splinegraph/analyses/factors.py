@@ -85,9 +85,7 @@ class Factors(Mapping[str, Factor]):
         entries = sum(m.nnz for factor in self.table.values() for m in factor.matrices)
         return f"<Factors of {self.graph.name}: {len(self)} nodes, {entries} nonzeros>"
 
-    def product(
-        self, end: str | None = None, start: str | None = None
-    ) -> tuple[csr_array, NDArray[np.float64]]:
+    def product(self, end: str | None = None, start: str | None = None) -> tuple[csr_array, NDArray[np.float64]]:
         """Return (A, b) with z_end = A z_start + b: the factors multiplied along all paths.
 
         Parameters

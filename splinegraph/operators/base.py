@@ -128,9 +128,7 @@ class PiecewiseElementwise(SplineOperator):
                 upper = torch.where(met, torch.maximum(upper, value), upper)
         return Box(lower, upper)
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the largest |slope| met; infinite if a jump is met. The same in every norm."""
         largest = 0.0
         for i, s in enumerate(self.slopes):

@@ -48,9 +48,7 @@ class Product(_Bilinear):
         corner = torch.stack([torch.where(c.isnan(), torch.zeros_like(c), c) for c in corners])
         return Box(corner.amin(0), corner.amax(0))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the exact norm of v -> v * |y| at the other factor's largest entries; inf without a box."""
         if on is None:
             return math.inf
@@ -104,13 +102,9 @@ class MatrixProduct(_Bilinear):
         radius = x.abs() @ dy + dx @ y.abs() + dx @ dy
         # 0 * inf and inf - inf are NaN: there the sound answer is 'anything'
         lower, upper = center - radius, center + radius
-        return Box(
-            lower.nan_to_num(-math.inf, -math.inf, -math.inf), upper.nan_to_num(math.inf, math.inf, math.inf)
-        )
+        return Box(lower.nan_to_num(-math.inf, -math.inf, -math.inf), upper.nan_to_num(math.inf, math.inf, math.inf))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the norm of the largest other factor; inf without a box.
 
         Exact for 1 and inf on symmetric boxes; for 2 the smaller of Frobenius' and Schur's bounds.
@@ -118,9 +112,7 @@ class MatrixProduct(_Bilinear):
         if on is None:
             return math.inf
         own, other = on[arg].shape, _magnitude(on[1 - arg])
-        other = (
-            other if arg == 0 else other.mT
-        )  # x @ y and y^T @ x^T: the rows of x are multiplied by `other`
+        other = other if arg == 0 else other.mT  # x @ y and y^T @ x^T: the rows of x are multiplied by `other`
         full = other + other.new_zeros(*own[:-2], 1, 1)
         ndim = len(own)
 
@@ -234,9 +226,7 @@ def _attention(
         scores = _masked(call, scaled(call, scores, factor), attn_mask, is_causal)
         weights = None if scores is None else call.emit(Softmax(-1), scores, shape=shape)
     else:
-        weights = (
-            None if isinstance(attn_mask, Value) else constant(_weights, scores, attn_mask, factor, is_causal)
-        )
+        weights = None if isinstance(attn_mask, Value) else constant(_weights, scores, attn_mask, factor, is_causal)
     return call.opaque() if weights is None else _matmul(call, weights, value)
 
 

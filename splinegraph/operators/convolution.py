@@ -75,9 +75,7 @@ class Conv(AffineOperator):
         ]  # fmt: skip
         # conv_transpose takes an output padding below stride or dilation only; the rest is zeros
         given = [min(m, max(s, a) - 1) for m, s, a in zip(missing, self.stride, self.dilation, strict=True)]
-        out = _TRANSPOSED[d](
-            flat, self.weight, None, self.stride, self.padding, given, self.groups, self.dilation
-        )
+        out = _TRANSPOSED[d](flat, self.weight, None, self.stride, self.padding, given, self.groups, self.dilation)
         rest = [m - g for m, g in zip(missing, given, strict=True)]
         if any(rest):
             out = F.pad(out, [side for r in reversed(rest) for side in (0, r)])
@@ -171,9 +169,7 @@ def _conv(
     d = int(call.target[len("aten.conv")])
     if not isinstance(x, Value) or isinstance(weight, Value) or isinstance(bias, Value) or x.ndim != d + 2:
         return call.opaque()
-    return call.emit(
-        Conv(weight, bias, spread(stride, d), spread(padding, d), spread(dilation, d), groups), x
-    )
+    return call.emit(Conv(weight, bias, spread(stride, d), spread(padding, d), spread(dilation, d), groups), x)
 
 
 @lowers("aten.conv1d.padding", "aten.conv2d.padding", "aten.conv3d.padding")
@@ -216,7 +212,5 @@ def _convolution(
         return call.opaque()
     d = x.ndim - 2
     s, p, a, o = (spread(n, d) for n in (stride, padding, dilation, output_padding))
-    operator = (
-        ConvTranspose(weight, bias, s, p, o, groups, a) if transposed else Conv(weight, bias, s, p, a, groups)
-    )
+    operator = ConvTranspose(weight, bias, s, p, o, groups, a) if transposed else Conv(weight, bias, s, p, a, groups)
     return call.emit(operator, x)

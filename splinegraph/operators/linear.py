@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from splinegraph.core.affine import AffineOperator
 from splinegraph.core.algebra import unbroadcast
 from splinegraph.core.operator import Boxes, Shapes
+from splinegraph.errors import BatchError
 from splinegraph.operators.registry import Call, Value, constant, lowers
 
 __all__ = ["BatchNorm", "LeftMatmul", "Linear", "RightMatmul"]
@@ -156,7 +157,13 @@ def _batch_norm(
     call: Call, x: Any, weight: Any, bias: Any, mean: Any, var: Any,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *_: Any,
 ) -> Any:  # fmt: skip
-    if training or mean is None or any(isinstance(v, Value) for v in (weight, bias, mean, var)):
+    if training or mean is None:
+        raise BatchError(
+            "a batch norm uses the statistics of its batch",
+            why="it is in training mode, or keeps no running statistics",
+            remedy="call model.eval() before tracing or exporting, and keep running statistics",
+        )  # fmt: skip
+    if any(isinstance(v, Value) for v in (weight, bias, mean, var)):
         return call.opaque()
     return call.emit(BatchNorm(weight, bias, mean, var, eps, x.ndim - 2), x)
 

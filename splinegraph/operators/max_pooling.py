@@ -180,9 +180,7 @@ class MaxPool(_Pool):
         if not self.ceil_mode:
             return span // s + 1
         count = -(-span // s) + 1
-        return (
-            count - 1 if (count - 1) * s >= n + p else count
-        )  # a window must start inside, or in the left padding
+        return count - 1 if (count - 1) * s >= n + p else count  # a window must start inside, or in the left padding
 
     def piece(self, code: Tensor, shapes: Shapes) -> Piece:
         sizes = tuple(shapes[0][-len(self.kernel) :])
@@ -208,9 +206,7 @@ class MaxPool(_Pool):
         assert place is not None
         return place.to(code_dtype(math.prod(self.kernel)))
 
-    def _origin(
-        self, windows: Sequence[int], sizes: Sequence[int], device: torch.device
-    ) -> tuple[Tensor, list[int]]:
+    def _origin(self, windows: Sequence[int], sizes: Sequence[int], device: torch.device) -> tuple[Tensor, list[int]]:
         """Return the flat position of each window's first place, and the flat step per axis.
 
         A position in the padding is counted as if the plane went on, which keeps offsets linear.
@@ -235,9 +231,7 @@ class MaxPool(_Pool):
             flat = flat * n + place[..., axis]
         return torch.where(inside, flat, -1)
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return m^(1/p), with m the largest number of windows that share an entry; 1 for linf."""
         share = math.prod(-(-k // s) for k, s in zip(self.kernel, self.stride, strict=True))
         return {1: float(share), 2: math.sqrt(share), math.inf: 1.0}[norm]
@@ -258,10 +252,7 @@ class AdaptiveMaxPool(_Pool):
         return len(self.size)
 
     def _spans(self, sizes: Sequence[int]) -> list[list[tuple[int, int]]]:
-        return [
-            [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
-            for n, m in zip(sizes, self.size, strict=True)
-        ]
+        return [[(i * n // m, -(-(i + 1) * n // m)) for i in range(m)] for n, m in zip(sizes, self.size, strict=True)]
 
     def _kernel(self, sizes: Sequence[int]) -> list[int]:
         """Return the longest window per axis: places are numbered in a window of this size."""
@@ -305,9 +296,7 @@ class AdaptiveMaxPool(_Pool):
             inside = (inside[:, None, :, None] & fits[None, :, None, :]).reshape(shape)
         return torch.where(inside, flat, -1)
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return m^(1/p), with m the largest number of windows that share an entry; 1 for linf."""
         shape = shapes[0] if shapes is not None else None if on is None else on[0].shape
         if norm == math.inf:
@@ -342,9 +331,7 @@ def _max_pool_with_indices(call: Call, x: Value, *args: Any, **kwargs: Any) -> A
     return (_max_pool(call, x, *args, **kwargs),)
 
 
-@lowers(
-    "aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.adaptive_max_pool3d.default"
-)
+@lowers("aten.adaptive_max_pool1d.default", "aten.adaptive_max_pool2d.default", "aten.adaptive_max_pool3d.default")
 def _adaptive_max_pool(call: Call, x: Value, size: Any) -> Any:
     d = int(call.target[len("aten.adaptive_max_pool")])
     return (call.emit(AdaptiveMaxPool(tuple(call.shapes[0][-d:])), x, shape=call.shapes[0]),)

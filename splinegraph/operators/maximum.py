@@ -97,18 +97,14 @@ class Maximum(MaxOperator):
         position = torch.stack(torch.broadcast_tensors(*places), -1).reshape(-1, 2)
         return torch.arange(2).expand_as(position), position
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return 1, or what broadcasting an argument over several units costs."""
         if norm == math.inf:
             return 1.0
         shapes = shapes if shapes is not None else None if on is None else [b.shape for b in on]
         if shapes is None:
             return math.inf
-        copies = math.prod(torch.broadcast_shapes(*(tuple(s) for s in shapes))) / max(
-            math.prod(shapes[arg]), 1
-        )
+        copies = math.prod(torch.broadcast_shapes(*(tuple(s) for s in shapes))) / max(math.prod(shapes[arg]), 1)
         return math.sqrt(copies) if norm == 2 else copies
 
     def join(self, constants: Sequence[float], norm: float = 2) -> float:
@@ -173,9 +169,7 @@ class Amax(MaxOperator):
         position = position.reshape(-1, position.shape[-1])
         return torch.zeros_like(position), position
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return 1: every entry belongs to one window."""
         return 1.0
 

@@ -124,9 +124,7 @@ class Softmax(NormalizingOperator):
         low, high = _log_odds(boxes[0], self.dim)
         return Box(torch.sigmoid(low), torch.sigmoid(high))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return 1/2 in every norm, less on a box.
 
         The Jacobian diag(p) - p p^T is symmetric, with absolute row sums 2 p (1 - p): this bounds its
@@ -180,9 +178,7 @@ class LogSoftmax(NormalizingOperator):
         low, high = _log_odds(boxes[0], self.dim)
         return Box(F.logsigmoid(low), F.logsigmoid(high))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return sqrt(C) in l2, 2 in linf, C - 1 in l1 (for C > 1 entries), less on a box.
 
         The Jacobian I - 1 p^T has absolute row sums 2 (1 - p_i), absolute column sums 1 + (C - 2) p_j,
@@ -244,9 +240,7 @@ class LogSumExp(NormalizingOperator):
         """Return the exact range, from the two corners."""
         return Box(self.forward(boxes[0].lower), self.forward(boxes[0].upper))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return 1: the gradient of a group is a probability vector, at most 1 in every dual norm."""
         return 1.0
 
@@ -287,9 +281,7 @@ class VectorNorm(NormalizingOperator):
         nearest = lower.clamp(min=0) + (-upper).clamp(min=0)
         return Box(self.forward(nearest), self.forward(torch.maximum(lower.abs(), upper.abs())))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return 1 in l1 and l2; sqrt(n) in linf for groups of n."""
         if norm != math.inf:
             return 1.0

@@ -175,9 +175,7 @@ class _JacobianPiece(Piece):
         except (NotImplementedError, RuntimeError):
             units = torch.eye(value.numel(), dtype=value.dtype, device=value.device).reshape(-1, *value.shape)
             pulled = (zip(self._checked(pull, u), row, strict=True) for u in units)
-            image = torch.stack([sum((g * v).sum() for g, v in pairs) for pairs in pulled]).reshape(
-                value.shape
-            )
+            image = torch.stack([sum((g * v).sum() for g, v in pairs) for pairs in pulled]).reshape(value.shape)
         return image
 
     def _checked(self, function: Callable[..., Any], *args: Any) -> Any:
@@ -201,9 +199,7 @@ def _fill(tree: Any, xs: Sequence[Tensor]) -> Any:
 
 def _retype(value: Any, dtype: torch.dtype | None) -> Any:
     """Return a floating type that the call asks for as that of the graph."""
-    return (
-        dtype if isinstance(value, torch.dtype) and value.is_floating_point and dtype is not None else value
-    )
+    return dtype if isinstance(value, torch.dtype) and value.is_floating_point and dtype is not None else value
 
 
 def opaque_call(
@@ -227,8 +223,6 @@ def opaque_call(
         operator = Opaque(function, fixed, named, call.target, None, call.dtype.is_floating_point)
         return call.emit(operator, *live.values())
     return tuple(
-        call.emit(
-            Opaque(function, fixed, named, call.target, i, dtype.is_floating_point), *live.values(), shape=shape
-        )
+        call.emit(Opaque(function, fixed, named, call.target, i, dtype.is_floating_point), *live.values(), shape=shape)
         for i, (shape, dtype) in enumerate(zip(call.shapes, call.dtypes, strict=True))
     )

@@ -170,9 +170,7 @@ class _OrderStatistics(Ordered):
         """Return the exact range: order statistics are nondecreasing."""
         return Box(self.values(boxes[0].lower), self.values(boxes[0].upper))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return 1: sorting two vectors brings them no further apart, in any norm."""
         return 1.0
 
@@ -183,9 +181,7 @@ class _OrderStatistics(Ordered):
         count = size if count is None else count
         if count is None:
             return Curvature.UNKNOWN.tensor()
-        first, last = (
-            (Curvature.CONVEX, Curvature.CONCAVE) if largest else (Curvature.CONCAVE, Curvature.CONVEX)
-        )
+        first, last = (Curvature.CONVEX, Curvature.CONCAVE) if largest else (Curvature.CONCAVE, Curvature.CONVEX)
         flags = torch.zeros(count, dtype=torch.int8)
         flags[0] |= int(first)
         if count == size:
@@ -268,9 +264,9 @@ class Winners(SplineOperator):
         worst = key.masked_fill(~won, torch.inf).amin(dim, keepdim=True)
         best = key.masked_fill(won, -torch.inf).amax(dim, keepdim=True)
         tied = (key - torch.where(won, best, worst)).abs() <= slack
-        apart = v.masked_fill(~tied, -torch.inf).amax(dim, keepdim=True) > v.masked_fill(
-            ~tied, torch.inf
-        ).amin(dim, keepdim=True)
+        apart = v.masked_fill(~tied, -torch.inf).amax(dim, keepdim=True) > v.masked_fill(~tied, torch.inf).amin(
+            dim, keepdim=True
+        )
         return tied & apart
 
     def sure(self, box: Box) -> tuple[Tensor, Tensor]:
@@ -327,9 +323,7 @@ def _kthvalue(call: Call, x: Value, k: int, dim: int = -1, keepdim: bool = False
     listed = list(x.shape)
     listed[dim] = k
     found = []
-    for operator, shape in zip(
-        (TopKValues(k, dim, False), TopKIndices(k, dim, False)), call.shapes, strict=True
-    ):
+    for operator, shape in zip((TopKValues(k, dim, False), TopKIndices(k, dim, False)), call.shapes, strict=True):
         ranked = call.emit(operator, x, shape=listed)
         chosen = call.emit(Select(dim, k - 1), ranked, shape=[*listed[:dim], *listed[x.ndim + dim + 1 :]])
         found.append(call.reshape(chosen, shape) if keepdim else chosen)

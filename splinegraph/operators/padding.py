@@ -96,9 +96,7 @@ def _index(n: int, left: int, right: int, mode: str) -> Tensor:
     return torch.where(places >= n, 2 * (n - 1) - places, places)
 
 
-def pad(
-    call: Call, x: Value, sides: Sequence[int], mode: str = "constant", value: float | None = None
-) -> Value:
+def pad(call: Call, x: Value, sides: Sequence[int], mode: str = "constant", value: float | None = None) -> Value:
     """Emit the padding of the last ``len(sides) / 2`` axes."""
     if mode == "constant":
         return call.emit(Pad(tuple(sides), float(value or 0.0)), x)

@@ -66,11 +66,7 @@ class AvgPool(AffineOperator):
         if len(self.kernel) == 1:
             flat, shape = flat.unsqueeze(-2), [shape[0], 1, shape[1]]
         like = u.new_zeros(()).expand(len(flat), *shape)  # only its shape is read
-        backward = (
-            torch.ops.aten.avg_pool3d_backward
-            if len(self.kernel) == 3
-            else torch.ops.aten.avg_pool2d_backward
-        )
+        backward = torch.ops.aten.avg_pool3d_backward if len(self.kernel) == 3 else torch.ops.aten.avg_pool2d_backward
         out = backward(flat, like, *self._settings())
         return (out.reshape(*leading, *shapes[0][1:]),)
 
@@ -122,9 +118,7 @@ class Resample(AffineOperator):
                 parts = [(d, (m if up else -m).clamp(min=0)) for (d, m), up in zip(axes, choice, strict=True)]
                 if all(bool((m != 0).any()) for _, m in parts):
                     signs[choice.count(False) % 2 == 0].append(tuple(parts))
-        positive, negative = (
-            Resample(tuple(signs[s]), self.name) if signs[s] else None for s in (True, False)
-        )
+        positive, negative = (Resample(tuple(signs[s]), self.name) if signs[s] else None for s in (True, False))
         return positive, negative
 
 
@@ -195,9 +189,7 @@ def _scales(call: Call, scales: Sequence[Any]) -> Sequence[float | None]:
     return list(scales) if len(scales) == count and count > 1 else [*scales, *[None] * count][:count]
 
 
-def _resample(
-    call: Call, x: Value, mode: str, align_corners: bool | None, scales: Sequence[float | None]
-) -> Value:
+def _resample(call: Call, x: Value, mode: str, align_corners: bool | None, scales: Sequence[float | None]) -> Value:
     axes = range(2, x.ndim)
     matrices = tuple(
         (d - x.ndim, _interpolation(x.shape[d], call.shape[d], mode, align_corners, scale))
@@ -211,9 +203,9 @@ def _interpolation(n: int, m: int, mode: str, align_corners: bool | None, scale:
     ops = torch.ops.aten
     identity = torch.eye(n, dtype=torch.float64)[None]
     if mode == "bicubic":  # exists in two dimensions only: interpolate along one of them
-        rows: Tensor = ops.upsample_bicubic2d.default(
-            identity[..., None], [m, 1], bool(align_corners), scale, None
-        )[..., 0]
+        rows: Tensor = ops.upsample_bicubic2d.default(identity[..., None], [m, 1], bool(align_corners), scale, None)[
+            ..., 0
+        ]
     elif mode == "linear":
         rows = ops.upsample_linear1d.default(identity, [m], bool(align_corners), scale)
     else:

@@ -46,9 +46,7 @@ class _Selection(AffineOperator):
 class _Rearrangement(_Selection):
     """Every entry of the argument is used at most once, so no norm exceeds one."""
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         return 1.0
 
 

@@ -124,17 +124,11 @@ class SmoothElementwise(DifferentiableElementwise):
         """Return the exact range: that of the ends and of the extrema between; anything if undefined."""
         lower, upper = boxes[0].lower, boxes[0].upper
         inner = [torch.full_like(lower, e).clamp(lower, upper) for e in self.profile.extrema]
-        values = torch.stack(
-            [self._value(lower, 1), self._value(upper, 0), *(self._value(x, 1) for x in inner)]
-        )
+        values = torch.stack([self._value(lower, 1), self._value(upper, 0), *(self._value(x, 1) for x in inner)])
         unknown = self.profile.undefined(lower, upper) | values.isnan().any(0)
-        return Box(
-            values.amin(0).masked_fill(unknown, -math.inf), values.amax(0).masked_fill(unknown, math.inf)
-        )
+        return Box(values.amin(0).masked_fill(unknown, -math.inf), values.amax(0).masked_fill(unknown, math.inf))
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the largest |derivative|, the same in every norm; attained where it is finite.
 
         Between inflections the derivative is monotone, so it is largest at an end or at an inflection.
@@ -348,9 +342,7 @@ class Rsqrt(SmoothElementwise):
 class Reciprocal(SmoothElementwise):
     """1 / x; nothing is known of an interval that holds 0 inside."""
 
-    profile = Profile(
-        (0.0,), (CONCAVE, CONVEX), (), (DOWN,), values=(0.0, 0.0), slopes=(0.0, 0.0), pole=(-INF, INF)
-    )
+    profile = Profile((0.0,), (CONCAVE, CONVEX), (), (DOWN,), values=(0.0, 0.0), slopes=(0.0, 0.0), pole=(-INF, INF))
     continuous = False
 
     def forward(self, *xs: Tensor) -> Tensor:

@@ -87,9 +87,7 @@ class Erf(SmoothElementwise):
 class Atan(SmoothElementwise):
     """The inverse tangent."""
 
-    profile = Profile(
-        (0.0,), (CONVEX, CONCAVE), (), (UP,), values=(-math.pi / 2, math.pi / 2), slopes=(0.0, 0.0)
-    )
+    profile = Profile((0.0,), (CONVEX, CONCAVE), (), (UP,), values=(-math.pi / 2, math.pi / 2), slopes=(0.0, 0.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
         return torch.atan(xs[0])
@@ -289,9 +287,7 @@ class _Wave(DifferentiableElementwise):
             torch.maximum(first, last).masked_fill(crest, 1.0),
         )
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the largest |cos(x + phase)|; the same in every norm."""
         if on is None:
             return 1.0

@@ -83,9 +83,7 @@ class Standardization(NormalizingOperator):
         low, high = torch.minimum(low, high), torch.maximum(low, high)
         return Box(low, high) if bias is None else Box(low + bias, high + bias)
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return max|weight| / least spread, times sqrt(n) in l1 and linf; 1 / sqrt(eps) without a box.
 
         The Jacobian of z is (P - z z^T / n) / spread with P the identity or the centering, symmetric and
@@ -131,16 +129,12 @@ class Standardization(NormalizingOperator):
         least = low - (low + (high.sum(-1, keepdim=True) - high)) / n
         most = high - (high + (low.sum(-1, keepdim=True) - low)) / n
         # inf - inf: anything
-        return least.nan_to_num(-math.inf, math.inf, -math.inf), most.nan_to_num(
-            math.inf, math.inf, -math.inf
-        )
+        return least.nan_to_num(-math.inf, math.inf, -math.inf), most.nan_to_num(math.inf, math.inf, -math.inf)
 
     def _rates(self, box: Box) -> tuple[Tensor, Tensor]:
         """Return an upper and a lower bound of 1 / sqrt(mean(c^2) + eps), grouped, last axis 1."""
         low, high = self.grouped(box.lower), self.grouped(box.upper)
-        spread = (
-            _least_spread(low, high) if self.centered else _distance(low, high, 0.0).square().mean(-1, True)
-        )
+        spread = _least_spread(low, high) if self.centered else _distance(low, high, 0.0).square().mean(-1, True)
         least, most = self._deviations(box)
         largest = torch.maximum(least.abs(), most.abs()).square().mean(-1, keepdim=True)
         return torch.rsqrt(spread + self.eps), torch.rsqrt(largest + self.eps)
@@ -289,9 +283,7 @@ class GroupMean(AffineOperator):
     def split(self) -> tuple[AffineOperator | None, AffineOperator | None]:
         return self, None
 
-    def lipschitz(
-        self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None
-    ) -> float:
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return 1, the norm of an average in every norm."""
         return 1.0
 

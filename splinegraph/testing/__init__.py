@@ -18,10 +18,7 @@ from splinegraph.testing.sample import Sample
 __all__ = ["LAWS", "Sample", "check_operator"]
 
 LAWS: tuple[Callable[[Sample], None], ...] = tuple(
-    law
-    for module in (identity, pieces, cells, facts)
-    for name, law in vars(module).items()
-    if name[:4] == "law_"
+    law for module in (identity, pieces, cells, facts) for name, law in vars(module).items() if name[:4] == "law_"
 )
 
 

@@ -119,9 +119,7 @@ def law_ties(sample: Sample) -> None:
     for seed in range(4):
         xs = sample.point(seed)
         found = operator.ties(xs, vs, torch.tensor(1e-12, dtype=torch.float64))
-        require(
-            found.shape == operator.code(*xs).shape and found.dtype == torch.bool, "ties: bool like the code"
-        )
+        require(found.shape == operator.code(*xs).shape and found.dtype == torch.bool, "ties: bool like the code")
         require(not found.any(), "a tie at a generic point")
         ends = crossing(operator, xs, sample.point(200 + seed))
         if ends is not None:

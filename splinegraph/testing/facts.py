@@ -52,9 +52,7 @@ def law_tight(sample: Sample) -> None:
                 best = [torch.where(r > 0, b.upper, b.lower) for r, b in zip(rows, boxes, strict=True)]
                 worst = [torch.where(r > 0, b.lower, b.upper) for r, b in zip(rows, boxes, strict=True)]
                 agree(upper[unit], value_at(operator, best).reshape(-1)[unit], "upper bound that is attained")
-                agree(
-                    lower[unit], value_at(operator, worst).reshape(-1)[unit], "lower bound that is attained"
-                )
+                agree(lower[unit], value_at(operator, worst).reshape(-1)[unit], "lower bound that is attained")
 
 
 def law_infinite(sample: Sample) -> None:
@@ -68,9 +66,7 @@ def law_infinite(sample: Sample) -> None:
         require(image.lower.dtype == torch.float64, "bounds change the dtype")
         for i in range(len(boxes)):
             for norm in NORMS:
-                require(
-                    operator.lipschitz(norm, i, boxes, sample.shapes) >= 0, f"lipschitz({norm}) is NaN or < 0"
-                )
+                require(operator.lipschitz(norm, i, boxes, sample.shapes) >= 0, f"lipschitz({norm}) is NaN or < 0")
             operator.monotonicity(i, boxes)
         operator.curvature(boxes)
 
@@ -144,12 +140,8 @@ def law_monotonicity(sample: Sample) -> None:
             flags = operator.monotonicity(i, boxes)
             for seed in range(4):
                 xs, ys = sample.inside(boxes, seed), sample.inside(boxes, seed + 5)
-                low = [
-                    torch.minimum(x, y) if j == i else x for j, (x, y) in enumerate(zip(xs, ys, strict=True))
-                ]
-                high = [
-                    torch.maximum(x, y) if j == i else x for j, (x, y) in enumerate(zip(xs, ys, strict=True))
-                ]
+                low = [torch.minimum(x, y) if j == i else x for j, (x, y) in enumerate(zip(xs, ys, strict=True))]
+                high = [torch.maximum(x, y) if j == i else x for j, (x, y) in enumerate(zip(xs, ys, strict=True))]
                 before, after = value_at(operator, low), value_at(operator, high)
                 slack = DERIVED * (1 + before.abs() + after.abs())
                 claims = flags.broadcast_to(before.shape)

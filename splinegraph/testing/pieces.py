@@ -30,9 +30,7 @@ def law_value(sample: Sample) -> None:
     operator = sample.resolved()
     if operator.differentiable:
         for xs in sample.points():
-            agree(
-                piece_at(operator, xs).apply(*xs), operator.forward(*xs), "piece(code(x)).apply(x)", DERIVED
-            )
+            agree(piece_at(operator, xs).apply(*xs), operator.forward(*xs), "piece(code(x)).apply(x)", DERIVED)
 
 
 def law_shortcuts(sample: Sample) -> None:
@@ -90,14 +88,10 @@ def law_adjoint(sample: Sample) -> None:
             image = piece.tangent(*vs)
             u = torch.sin(torch.arange(image.numel(), dtype=image.dtype)).reshape(image.shape)
             pulled = pull_back(piece, u, xs)
-            require(
-                [p.shape for p in pulled] == [x.shape for x in xs], "adjoint has not the arguments' shapes"
-            )
+            require([p.shape for p in pulled] == [x.shape for x in xs], "adjoint has not the arguments' shapes")
             for i in range(len(xs)):
                 alone = [v if j == i else torch.zeros_like(v) for j, v in enumerate(vs)]
-                agree(
-                    dot([u], [piece.tangent(*alone)]), dot([pulled[i]], [vs[i]]), f"adjoint in argument {i}"
-                )
+                agree(dot([u], [piece.tangent(*alone)]), dot([pulled[i]], [vs[i]]), f"adjoint in argument {i}")
 
 
 def law_leading(sample: Sample) -> None:
@@ -109,9 +103,7 @@ def law_leading(sample: Sample) -> None:
     for leading in ((3,), (2, 2)):
         vs = sample.directions(0, *leading)
         image = piece.tangent(*vs)
-        require(
-            image.shape == (*leading, *value.shape), f"tangent with leading axes {leading}: {image.shape}"
-        )
+        require(image.shape == (*leading, *value.shape), f"tangent with leading axes {leading}: {image.shape}")
         pulled = pull_back(piece, image, xs)
         rows = [v.reshape(-1, *x.shape) for v, x in zip(vs, xs, strict=True)]
         images = image.reshape(-1, *value.shape)
@@ -125,9 +117,7 @@ class _OwnLeaves(Context):
     """Copies every tensor to a leaf of its own, so that it can be moved and differentiated by."""
 
     def _cast(self, value: Any) -> Any:
-        return (
-            value.detach().clone().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value
-        )
+        return value.detach().clone().requires_grad_(value.requires_grad) if isinstance(value, Tensor) else value
 
 
 def law_differentiable(sample: Sample) -> None:

@@ -178,9 +178,7 @@ def pull_back(piece: Piece, u: Tensor, xs: Arguments) -> Arguments:
 def switching(sample: Sample) -> SplineOperator | None:
     """Return the operator if it has codes."""
     operator = sample.resolved()
-    return (
-        operator if isinstance(operator, SplineOperator) and operator.alphabet(sample.shapes) != 1 else None
-    )
+    return operator if isinstance(operator, SplineOperator) and operator.alphabet(sample.shapes) != 1 else None
 
 
 def moved(xs: Arguments, vs: Arguments, t: float) -> Arguments:

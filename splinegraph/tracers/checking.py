@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +23,15 @@ from splinegraph.errors import (
 )
 from splinegraph.tracers.exporting import user_line
 
-__all__ = ["cast_tolerance", "check_equivalence", "check_model", "check_samples", "flat_outputs", "run_eagerly"]
+__all__ = [
+    "cast_tolerance",
+    "check_equivalence",
+    "check_model",
+    "check_samples",
+    "check_tensors",
+    "flat_outputs",
+    "run_eagerly",
+]
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
 """Largest difference from the model, relative to its largest output, per floating type."""
@@ -47,7 +55,12 @@ def check_model(model: nn.Module) -> None:
             "the model is in training mode", where=f"module {training[0]!r}",
             why="dropout and batch statistics make it no fixed function", remedy="call model.eval() first",
         )  # fmt: skip
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+    check_tensors([*model.named_parameters(), *model.named_buffers()])
+
+
+def check_tensors(named: Iterable[tuple[str, Tensor]]) -> None:
+    """Raise unless parameters and buffers hold finite numbers (a buffer may hold infinity, as a mask does)."""
+    for name, tensor in named:
         if tensor.is_meta:
             raise ParameterError(f"parameter {name!r} holds no values (meta device)", remedy="load its weights first")
         if tensor.is_floating_point() and not bool(tensor.detach().isfinite().all()):
@@ -61,6 +74,7 @@ def check_model(model: nn.Module) -> None:
 
 def run_eagerly(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run the model, and turn its own failure into one line; warn of gradients that a trace loses."""
+
     def tracked(x: Any) -> Any:
         # a history shows custom functions; of a copy, so that the model may change its input in place
         return x.detach().requires_grad_().clone() if isinstance(x, Tensor) and x.is_floating_point() else x

@@ -28,6 +28,7 @@ from splinegraph.tracers.checking import (
     check_equivalence,
     check_model,
     check_samples,
+    check_tensors,
     flat_outputs,
     run_eagerly,
 )
@@ -136,6 +137,7 @@ def trace(
 
 def _prepare(model: nn.Module | ExportedProgram) -> tuple[ExportedProgram | None, nn.Module | None]:
     if isinstance(model, ExportedProgram):
+        check_tensors(model.state_dict.items())
         return model, None
     if isinstance(model, nn.Module):
         return None, model
@@ -151,7 +153,14 @@ def _trace(
 ) -> _Traced:  # fmt: skip
     """Trace with a symbolic batch size if that works, else for one sample."""
     if program is not None:
-        return _lower(decompose(program), None, example, inputs, outputs, name, batched=_symbolic(program, example))
+        symbolic = _symbolic(program, example)
+        sizes = () if symbolic else _batch_sizes(program, example)
+        if any(n != 1 for n in sizes):
+            raise TraceError(
+                f"the program was exported for batches of {max(sizes)} only",
+                remedy="export it with a dynamic batch axis, or for a batch of one",
+            )
+        return _lower(decompose(program), None, example, inputs, outputs, name, batched=symbolic)
     assert module is not None
     problem: SplineGraphError | None = None
     try:
@@ -186,6 +195,13 @@ def _symbolic(program: ExportedProgram, example: Example) -> bool:
     axes = zip(user, example.flat_axes, strict=True)
     symbolic = [i == axis for name, axis in axes for i, n in enumerate(shapes[name]) if isinstance(n, torch.SymInt)]
     return bool(symbolic) and all(symbolic)
+
+
+def _batch_sizes(program: ExportedProgram, example: Example) -> tuple[int, ...]:
+    """Return the fixed sizes of the batch axes of a program's inputs."""
+    user = [s.arg.name for s in program.graph_signature.input_specs if s.kind == InputKind.USER_INPUT]
+    shapes = {n.name: getattr(n.meta.get("val"), "shape", ()) for n in program.graph.nodes if n.op == "placeholder"}
+    return tuple(shapes[name][axis] for name, axis in zip(user, example.flat_axes, strict=True) if axis >= 0)
 
 
 def _lower(

@@ -53,9 +53,7 @@ def test_factors_are_regrouped(outer: int, inner: int) -> None:
         ((1, 6), (6,), 0, BatchLayout()),  # the batch swallows all
     ],
 )
-def test_reshape_keeps_track(
-    before: tuple[int, ...], after: tuple[int, ...], axis: int, start: BatchLayout
-) -> None:
+def test_reshape_keeps_track(before: tuple[int, ...], after: tuple[int, ...], axis: int, start: BatchLayout) -> None:
     """Follow a value that knows its samples through a reshape."""
 
     def at_batch(shape: tuple[int, ...], layout_axis: int) -> list[int]:
@@ -78,9 +76,7 @@ def test_reshape_keeps_track(
         ((1, 0), (0, 1), 0),
     ],
 )
-def test_cuts_through_the_batch_are_unknown(
-    before: tuple[int, ...], after: tuple[int, ...], axis: int
-) -> None:
+def test_cuts_through_the_batch_are_unknown(before: tuple[int, ...], after: tuple[int, ...], axis: int) -> None:
     assert BatchLayout().after_view(before, after, axis) is None
 
 

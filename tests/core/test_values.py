@@ -43,9 +43,7 @@ def test_a_point_is_a_box() -> None:
 
 def test_contains_is_closed_and_batched() -> None:
     box = Box(torch.zeros(2, 2), torch.ones(2, 2))
-    points = torch.stack(
-        [torch.zeros(2, 2), torch.ones(2, 2), torch.full((2, 2), 1.5), torch.full((2, 2), 0.5)]
-    )
+    points = torch.stack([torch.zeros(2, 2), torch.ones(2, 2), torch.full((2, 2), 1.5), torch.full((2, 2), 0.5)])
     points[3, 1, 1] = -0.1
     assert box.contains(points).tolist() == [True, True, False, False]
     assert box.contains(points, slack=0.2).tolist() == [True, True, False, True]

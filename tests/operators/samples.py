@@ -140,18 +140,14 @@ def conv(
     )
 
 
-def conv_transpose(
-    weight: Tensor, bias: Tensor | None, size: Sequence[int], name: str, **settings: Any
-) -> Sample:
+def conv_transpose(weight: Tensor, bias: Tensor | None, size: Sequence[int], name: str, **settings: Any) -> Sample:
     d = weight.dim() - 2
     function: Any = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[d - 1]
     defaults = {"stride": (1,) * d, "padding": (0,) * d, "output_padding": (0,) * d, "dilation": (1,) * d}
     full: dict[str, Any] = defaults | settings
     operator = ConvTranspose(weight, bias, **full)
     shape = (2, weight.shape[0], *size)
-    return Sample(
-        operator, (shape,), lambda x: function(x, weight, bias, **full), name=f"ConvTranspose, {name}"
-    )
+    return Sample(operator, (shape,), lambda x: function(x, weight, bias, **full), name=f"ConvTranspose, {name}")
 
 
 CONVOLUTION = [
@@ -182,9 +178,7 @@ ARITHMETIC = [
     Sample(Shift(FACTOR), ((2, 3, 4),), lambda x: x + FACTOR, name="Shift, broadcast offset"),
     Sample(Shift(FACTOR), ((2, 1, 4),), lambda x: x + FACTOR, name="Shift, broadcast argument"),
     Sample(Reduce((-2,)), ((2, 3, 4),), lambda x: x.sum(-2)),
-    Sample(
-        Reduce((-3, -1), True), ((4, 2, 3),), lambda x: x.sum((-3, -1), True), batch=1, name="Sum, keepdim"
-    ),
+    Sample(Reduce((-3, -1), True), ((4, 2, 3),), lambda x: x.sum((-3, -1), True), batch=1, name="Sum, keepdim"),
     Sample(Reduce((-2, -1), False, True), ((2, 3, 4),), lambda x: x.mean((-2, -1))),
     Sample(Reduce((-1,), True, True), ((2, 1),), lambda x: x, name="Mean, one entry"),
     Sample(CumulativeSum(-1), ((2, 4),), lambda x: x.cumsum(-1)),

@@ -78,9 +78,7 @@ _SMOOTH: list[tuple[Operator, Function, tuple[float, float]]] = [
 
 SMOOTH = [
     *(
-        Sample(
-            op, ((2, 8),), f, (span,), boxes=((max(0.0, span[0]), 1.0), (span[0], max(0.0, span[0] + 0.1)))
-        )
+        Sample(op, ((2, 8),), f, (span,), boxes=((max(0.0, span[0]), 1.0), (span[0], max(0.0, span[0] + 0.1))))
         for op, f, span in _SMOOTH
     ),
     Sample(Reciprocal(), ((2, 8),), torch.reciprocal, ((-4.0, -0.125),), name="Reciprocal, negative"),

@@ -190,9 +190,7 @@ class LosersInOrder(Amax):
 
     def conditions(self, code: Tensor, shapes: Shapes) -> Conditions:
         found = super().conditions(code, shapes)
-        return Conditions(
-            found.row, found.argument, found.position, found.coefficient, found.rhs - 0.3, found.unit
-        )
+        return Conditions(found.row, found.argument, found.position, found.coefficient, found.rhs - 0.3, found.unit)
 
 
 class UnsortedConditions(Sort):

@@ -158,9 +158,7 @@ def test_log_softmax_constants_are_attained(count: int) -> None:
     for norm in (1, 2):
         claim = LogSoftmax(-1).lipschitz(norm, shapes=[(1, count)])
         assert claim == pytest.approx(float(torch.linalg.matrix_norm(jacobian, norm)), abs=1e-12)
-    assert LogSoftmax(-1).lipschitz(2, shapes=[(1, count)]) == pytest.approx(
-        math.sqrt(count) if count > 1 else 0
-    )
+    assert LogSoftmax(-1).lipschitz(2, shapes=[(1, count)]) == pytest.approx(math.sqrt(count) if count > 1 else 0)
     assert LogSoftmax(-1).lipschitz(INF, shapes=[(1, count)]) == (2 if count > 1 else 0)
     assert LogSoftmax(-1).lipschitz(2) == LogSoftmax(-1).lipschitz(1) == INF
 

@@ -65,9 +65,7 @@ def test_nothing_is_claimed() -> None:
 def test_constants_in_the_template_are_found_and_cast() -> None:
     weight = nn.Parameter(torch.ones(2))
     shift = Expression(torch.full, ((BATCH, 1), 3.0), {"dtype": torch.float32})
-    operator = Opaque(
-        lambda a, b, scale: a[0] * a[1] * scale + b, ([Hole(0), weight], shift), {"scale": weight}
-    )
+    operator = Opaque(lambda a, b, scale: a[0] * a[1] * scale + b, ([Hole(0), weight], shift), {"scale": weight})
     assert {id(leaf) for leaf in leaves(operator)} == {id(weight)}
     x = torch.ones(3, 2, dtype=torch.float64)
     value = Context(torch.float64, None, 3).resolve(operator).forward(x)

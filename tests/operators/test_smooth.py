@@ -269,9 +269,7 @@ def test_lowerings_equal_torch(target: str, args: tuple[Any, ...]) -> None:
     live = [Value("x", (1, 3)) if i == place else a for i, a in enumerate(args)]
     got = LOWERINGS[target](call, *live)
     packet, overload = target.split(".")[1:]
-    want = getattr(getattr(torch.ops.aten, packet), overload)(
-        *(x if i == place else a for i, a in enumerate(args))
-    )
+    want = getattr(getattr(torch.ops.aten, packet), overload)(*(x if i == place else a for i, a in enumerate(args)))
     torch.testing.assert_close(call.values[got.name], want, rtol=1e-13, atol=1e-13)
 
 
