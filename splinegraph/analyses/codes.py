@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from splinegraph.analyses.batches import chunks, promote
-from splinegraph.analyses.packing import Bytes, bits_for, differing, pack, unpack
+from splinegraph.analyses.packing import Bytes, bits_for, differing, pack, pack_greater, unpack
 from splinegraph.core.graph import Node, SplineGraph
+from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator, SplineOperator
 from splinegraph.core.walk import walk
+from splinegraph.operators.base import PiecewiseElementwise, for_numpy
 
 __all__ = ["ActivationPattern", "Layer", "UniquePatterns", "codes"]
 
@@ -221,6 +223,9 @@ def codes(
 def _codes(graph: SplineGraph, inputs: tuple[Tensor, ...]) -> ActivationPattern:
     # what does not depend on the data is worked out in the first pass over the graph
     plan: dict[str, Layer | None] = graph._cache.setdefault("code_layers", {})
+    thresholds: dict[str, float] | None = graph._cache.get("code_thresholds")
+    if thresholds is None:
+        thresholds = graph._cache["code_thresholds"] = _thresholds(graph)
     columns: list[Bytes] = []
 
     def visit(node: Node, operator: Operator, xs: tuple[Tensor, ...]) -> Tensor:
@@ -228,6 +233,9 @@ def _codes(graph: SplineGraph, inputs: tuple[Tensor, ...]) -> ActivationPattern:
             plan[node.name] = _layer(node, operator, xs, plan)
         layer = plan[node.name]
         if layer is None:
+            return operator.forward(*xs)
+        if node.name in thresholds and for_numpy(xs[0]):
+            columns.append(pack_greater(xs[0], thresholds[node.name]))
             return operator.forward(*xs)
         assert isinstance(operator, SplineOperator)
         value, code = operator.switch(*xs)
@@ -242,6 +250,18 @@ def _codes(graph: SplineGraph, inputs: tuple[Tensor, ...]) -> ActivationPattern:
     if not columns:
         return ActivationPattern((), np.zeros((len(inputs[0]), 0), dtype=np.uint8))
     return ActivationPattern(layers, columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1))
+
+
+def _thresholds(graph: SplineGraph) -> dict[str, float]:
+    """Return the nodes whose code is one comparison of their argument, samples first, with a number."""
+    return {
+        node.name: node.op.breakpoints[0]
+        for node in graph.operators
+        if isinstance(node.op, PiecewiseElementwise)
+        and type(node.op).code is PiecewiseElementwise.code
+        and node.op.closed_left == (True,)
+        and node.layout == BatchLayout()
+    }
 
 
 def _layer(node: Node, operator: Operator, xs: tuple[Tensor, ...], before: dict[str, Layer | None]) -> Layer | None:

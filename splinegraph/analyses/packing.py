@@ -25,11 +25,16 @@ def pack(code: Tensor, bits: int) -> Bytes:
     return np.concatenate([_pack_plane((code >> p) & 1) for p in range(bits)], axis=1)
 
 
+def pack_greater(x: Tensor, threshold: float) -> Bytes:
+    """Pack ``x > threshold`` for x of shape (B, ...) on CPU: the codes of most networks, without a detour."""
+    return np.packbits(np.greater(x.numpy(), threshold).reshape(x.shape[0], -1), axis=1)
+
+
 def _pack_plane(plane: Tensor) -> Bytes:
     """Pack zeros and ones of shape (B, units)."""
-    plane = plane.to(torch.uint8) if plane.dtype not in (torch.int8, torch.uint8, torch.bool) else plane
     if plane.device.type == "cpu":
-        return np.packbits(plane.contiguous().view(torch.uint8).numpy(), axis=1)
+        return np.packbits(plane.numpy(), axis=1)
+    plane = plane.to(torch.uint8)
     rows, units = plane.shape  # on a GPU: pack there, and move an eighth of the data
     padded = torch.nn.functional.pad(plane, (0, -units % 8)).reshape(rows, -1, 8)
     weights = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=plane.device)

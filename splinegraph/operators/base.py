@@ -32,6 +32,8 @@ __all__ = [
     "SplineOperator",
     "choose",
     "exceeds",
+    "for_numpy",
+    "lookup",
 ]
 
 Scalar = float | Tensor
@@ -76,6 +78,8 @@ class PiecewiseElementwise(SplineOperator):
     def code(self, *xs: Tensor) -> Tensor:
         """Return the number of breakpoints to the left of x, int8."""
         (x,) = xs
+        if len(self.breakpoints) == 1 and self.closed_left[0]:
+            return exceeds(x, self.breakpoints[0])
         past = [
             exceeds(x, b) if left else (x >= b).view(torch.int8)
             for b, left in zip(self.breakpoints, self.closed_left, strict=True)
@@ -244,23 +248,31 @@ def exactly(value: Scalar) -> Tensor:
     return torch.as_tensor(value).detach() if isinstance(value, Tensor) else torch.tensor(value, dtype=torch.float64)
 
 
-def _is_plain(x: Tensor) -> bool:
+def for_numpy(x: Tensor) -> bool:
     """Return whether numpy can look at the tensor: on CPU, outside of vmap, compile and fake tensors."""
-    kind = type(x) in (Tensor, torch.nn.Parameter) and x.device.type == "cpu"
     return (
-        kind
-        and x.dtype in (torch.float32, torch.float64)
-        and not torch.compiler.is_compiling()
+        x.device.type == "cpu"
+        and type(x) in (Tensor, torch.nn.Parameter)
+        and x.dtype in (torch.float32, torch.float64, torch.int8, torch.int16)
         and torch._C._functorch.peek_interpreter_stack() is None
+        and not torch.compiler.is_compiling()
     )
 
 
 def exceeds(x: Tensor, threshold: float | Tensor) -> Tensor:
     """Return ``x > threshold`` as int8; numpy's comparison is several times faster than torch's on CPU."""
-    if _is_plain(x):
-        other = threshold.detach().numpy() if isinstance(threshold, Tensor) else threshold
-        return torch.from_numpy(np.greater(x.detach().numpy(), other)).view(torch.int8)
+    if for_numpy(x):
+        other = threshold.numpy(force=True) if isinstance(threshold, Tensor) else threshold
+        mine = x.numpy(force=True) if x.requires_grad else x.numpy()
+        return torch.from_numpy(np.greater(mine, other).view(np.int8))
     return (x > threshold).view(torch.int8)
+
+
+def lookup(table: Tensor, index: Tensor) -> Tensor:
+    """Return ``table[index]`` for a small constant table; numpy's is twice as fast as torch's on CPU."""
+    if for_numpy(index):
+        return torch.from_numpy(np.take(table.numpy(), index.numpy()))
+    return table[index.int()]
 
 
 def choose(table: Sequence[Any], code: Tensor, dtype: torch.dtype) -> Tensor:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -62,24 +64,26 @@ class Conv(AffineOperator):
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         d = self.weight.dim() - 2
         flat, leading = fold(u, d + 2)
-        if all(s == 1 for s in self.stride) and flat.numel() > 4 * self.weight.numel():
+        sizes = tuple(shapes[0][2:])
+        if self._few_channels(flat):
+            out = self._by_taps(flat, sizes)
+        elif all(s == 1 for s in self.stride) and flat.numel() > 4 * self.weight.numel():
             out = self._flipped(flat)
-            return (out.reshape(*leading, *out.shape[1:]),)
+        else:
+            out = self._transposed(flat, sizes)
+        return (out.reshape(*leading, *out.shape[1:]),)
+
+    def _transposed(self, u: Tensor, sizes: tuple[int, ...]) -> Tensor:
+        """Return the adjoint by torch's transposed convolution."""
+        d = len(sizes)
+        axes = zip(sizes, u.shape[-d:], self.stride, self.padding, self.dilation, self.weight.shape[2:], strict=True)
         # rows of the input that no window reaches (stride) come back as output padding
-        missing = [
-            n - ((m - 1) * s - 2 * p + a * (k - 1) + 1)
-            for n, m, s, p, a, k in zip(
-                shapes[0][2:], u.shape[-d:], self.stride, self.padding, self.dilation, self.weight.shape[2:],
-                strict=True,
-            )
-        ]  # fmt: skip
+        missing = [n - ((m - 1) * s - 2 * p + a * (k - 1) + 1) for n, m, s, p, a, k in axes]
         # conv_transpose takes an output padding below stride or dilation only; the rest is zeros
         given = [min(m, max(s, a) - 1) for m, s, a in zip(missing, self.stride, self.dilation, strict=True)]
-        out = _TRANSPOSED[d](flat, self.weight, None, self.stride, self.padding, given, self.groups, self.dilation)
+        out = _TRANSPOSED[d](u, self.weight, None, self.stride, self.padding, given, self.groups, self.dilation)
         rest = [m - g for m, g in zip(missing, given, strict=True)]
-        if any(rest):
-            out = F.pad(out, [side for r in reversed(rest) for side in (0, r)])
-        return (out.reshape(*leading, *out.shape[1:]),)
+        return F.pad(out, [side for r in reversed(rest) for side in (0, r)]) if any(rest) else out
 
     def _flipped(self, u: Tensor) -> Tensor:
         """Return the adjoint at stride 1 as a convolution with the flipped kernel, the faster kernel on CPU."""
@@ -89,6 +93,30 @@ class Conv(AffineOperator):
         if min(full) < 0:  # more padding than the kernel is wide: rows that saw only padding are dropped
             u = F.pad(u, [side for n in reversed(full) for side in (min(n, 0),) * 2])
         return _CONV[d](u, w, None, 1, [max(n, 0) for n in full], self.dilation, self.groups)
+
+    def _few_channels(self, u: Tensor) -> bool:
+        """Return whether torch's kernels waste most of their work, as at the first layer of a network on CPU."""
+        graded = torch.is_grad_enabled() and (u.requires_grad or self.weight.requires_grad)
+        channels = self.weight.shape[1]
+        small = channels <= 4 and self.weight[0].numel() <= 2 * self.weight.shape[0]
+        return small and self.groups == 1 and u.device.type == "cpu" and not graded
+
+    def _by_taps(self, u: Tensor, sizes: tuple[int, ...]) -> Tensor:
+        """Return the adjoint as one matrix product, and one shifted sum per place of the kernel."""
+        outs, kernel = u.shape[2:], self.weight.shape[2:]
+        columns = self.weight.flatten(1).mT @ u.flatten(2)  # (N, in * taps, windows)
+        columns = columns.reshape(len(u), self.weight.shape[1], -1, *outs)
+        axes = list(zip(sizes, outs, self.stride, self.padding, self.dilation, kernel, strict=True))
+        full = [max((m - 1) * s + a * (k - 1) + 1, n + p) for n, m, s, p, a, k in axes]
+        canvas = u.new_zeros(len(u), self.weight.shape[1], *full)
+        for i, tap in enumerate(product(*map(range, kernel))):
+            part: tuple[Any, ...] = (..., *(
+                slice(t * a, t * a + (m - 1) * s + 1, s) for t, (_, m, s, _, a, _) in zip(tap, axes, strict=True)
+            ))  # fmt: skip
+            canvas[part] += columns[:, :, i]
+        for axis, (n, _, _, p, _, _) in enumerate(axes):
+            canvas = canvas.narrow(axis + 2, p, n)
+        return canvas
 
     def split(self) -> Parts:
         return by_sign(self, "weight", bias=None)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from splinegraph.core.operator import Boxes, Piece, Shapes
-from splinegraph.operators.base import exceeds
+from splinegraph.operators.base import exceeds, lookup
 from splinegraph.operators.linear import spread
 from splinegraph.operators.maximum import MaxOperator, code_dtype
 from splinegraph.operators.registry import Call, Value, lowers
@@ -186,7 +186,7 @@ class MaxPool(_Pool):
         sizes = tuple(shapes[0][-len(self.kernel) :])
         origin, step = self._origin(code.shape[-len(self.kernel) :], sizes, code.device)
         offsets = (_grid(self.kernel) * torch.tensor(step)).sum(-1).to(code.device)
-        return _PickPiece(origin + offsets[code.int()], sizes)
+        return _PickPiece(origin + lookup(offsets, code), sizes)
 
     def _place(self, index: Tensor, shape: Sequence[int]) -> Tensor:
         """Return the winner's place in its window from its flat position."""
