@@ -16,7 +16,8 @@ __all__ = ["TIE_TOLERANCE", "Linearization", "boundary", "ties"]
 
 TIE_TOLERANCE = 8.0
 """Candidates tie if they differ by this many rounding units of the sample's largest value at that node:
-a pre-activation is a sum whose rounding error is of that order."""
+a pre-activation is a sum whose rounding error is of that order. Terms that cancel wholly leave no trace of
+their size, so such a tie can be missed; beside much larger values, small ones count as ties."""
 
 
 class Linearization:

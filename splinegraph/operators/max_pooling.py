@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,12 +51,13 @@ def _grid(sizes: Sequence[int]) -> Tensor:
 class _Pool(MaxOperator):
     """Maxima over windows of the last d axes; batch and channels in front."""
 
+    @abc.abstractmethod
     def _windows(self, sizes: Sequence[int]) -> Tensor:
         """Return for every window the flat position of its places, -1 outside: (windows, alphabet)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _spatial(self) -> int:
-        raise NotImplementedError
+        """Return the number of axes that the windows span."""
 
     def members(self, shapes: Shapes) -> tuple[Tensor, Tensor]:
         d = self._spatial()
