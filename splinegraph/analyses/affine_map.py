@@ -87,13 +87,13 @@ class AffineMap:
 
     def matvec(self, *vs: Tensor) -> Any:
         """Return A[x] v for v of shape (B, *in), one per input; shape (B, *out)."""
-        self._check(vs, self.inputs, "input")
+        self._check(vs, self.graph.input_shapes, "input")
         with self._gradients():
             return self._join([part.tangent(*part_vs) for part, part_vs in self._zip(vs)])
 
     def rmatvec(self, *us: Tensor) -> Any:
         """Return A[x]^T u for u of shape (B, *out), one per output; shape (B, *in)."""
-        self._check(us, tuple(torch.cat(c) for c in zip(*(p.value for p in self.parts), strict=True)), "output")
+        self._check(us, self.graph.output_shapes, "output")
         with self._gradients():
             return self._join([part.adjoint(*part_us) for part, part_us in self._zip(us)])
 
@@ -224,9 +224,8 @@ class AffineMap:
         if len(self.graph.outputs) > 1:
             raise ShapeError(f"{what} needs a graph with one output", remedy="choose one with graph.output(i)")
 
-    @staticmethod
-    def _check(given: Sequence[Tensor], wanted: Sequence[Tensor], what: str) -> None:
-        shapes, expected = [tuple(t.shape) for t in given], [tuple(t.shape) for t in wanted]
+    def _check(self, given: Sequence[Tensor], wanted: Sequence[tuple[int, ...]], what: str) -> None:
+        shapes, expected = [tuple(t.shape) for t in given], [(len(self), *shape) for shape in wanted]
         if shapes != expected:
             raise ShapeError(f"expected shapes {expected}, one per {what}, got {shapes}")
 

@@ -28,7 +28,23 @@ def fold(v: Tensor, ndim: int) -> tuple[Tensor, tuple[int, ...]]:
 
 
 @dataclass(frozen=True, eq=False)
-class Conv(AffineOperator):
+class _Convolution(AffineOperator):
+    """What both directions share: leading axes fold into the batch, and the weight's sign splits the map."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+    def linear(self, *vs: Tensor) -> Tensor:
+        flat, leading = fold(vs[0], self.weight.dim())
+        out = replace(self, bias=None).forward(flat)
+        return out.reshape(*leading, *out.shape[1:])
+
+    def split(self) -> Parts:
+        return by_sign(self, "weight", bias=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(_Convolution):
     """Cross-correlation with zero padding, of d = weight.dim() - 2 spatial axes; batch on axis 0.
 
     Parameters
@@ -55,11 +71,6 @@ class Conv(AffineOperator):
     def forward(self, *xs: Tensor) -> Tensor:
         d = self.weight.dim() - 2
         return _CONV[d](xs[0], self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
-
-    def linear(self, *vs: Tensor) -> Tensor:
-        flat, leading = fold(vs[0], self.weight.dim())
-        out = replace(self, bias=None).forward(flat)
-        return out.reshape(*leading, *out.shape[1:])
 
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         d = self.weight.dim() - 2
@@ -118,12 +129,9 @@ class Conv(AffineOperator):
             canvas = canvas.narrow(axis + 2, p, n)
         return canvas
 
-    def split(self) -> Parts:
-        return by_sign(self, "weight", bias=None)
-
 
 @dataclass(frozen=True, eq=False)
-class ConvTranspose(AffineOperator):
+class ConvTranspose(_Convolution):
     """Transposed convolution, the adjoint of `Conv` plus a bias; batch on axis 0.
 
     Parameters
@@ -156,11 +164,6 @@ class ConvTranspose(AffineOperator):
             self.dilation,
         )  # fmt: skip
 
-    def linear(self, *vs: Tensor) -> Tensor:
-        flat, leading = fold(vs[0], self.weight.dim())
-        out = replace(self, bias=None).forward(flat)
-        return out.reshape(*leading, *out.shape[1:])
-
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         d = self.weight.dim() - 2
         flat, leading = fold(u, d + 2)
@@ -169,9 +172,6 @@ class ConvTranspose(AffineOperator):
         for axis, n in enumerate(shapes[0][2:]):
             out = out.narrow(axis + 2, 0, n)
         return (out.reshape(*leading, *out.shape[1:]),)
-
-    def split(self) -> Parts:
-        return by_sign(self, "weight", bias=None)
 
 
 def _label(

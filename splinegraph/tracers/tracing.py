@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -185,23 +185,27 @@ def _trace(
     return replace(traced, graph=replace(traced.graph, notes=notes, _cache={}))
 
 
+def _input_shapes(program: ExportedProgram) -> list[Sequence[Any]]:
+    """Return the shapes of the user's inputs as the program has them, () for what is no tensor."""
+    shapes = {n.name: getattr(n.meta.get("val"), "shape", ()) for n in program.graph.nodes if n.op == "placeholder"}
+    specs = program.graph_signature.input_specs
+    return [shapes[spec.arg.name] for spec in specs if spec.kind == InputKind.USER_INPUT]
+
+
 def _symbolic(program: ExportedProgram, example: Example) -> bool:
     """Return whether the user's inputs kept a symbolic batch size, and have no other symbolic size.
 
     Inputs that never meet keep a symbol each; all stand for the batch size.
     """
-    user = [s.arg.name for s in program.graph_signature.input_specs if s.kind == InputKind.USER_INPUT]
-    shapes = {n.name: getattr(n.meta.get("val"), "shape", ()) for n in program.graph.nodes if n.op == "placeholder"}
-    axes = zip(user, example.flat_axes, strict=True)
-    symbolic = [i == axis for name, axis in axes for i, n in enumerate(shapes[name]) if isinstance(n, torch.SymInt)]
+    pairs = zip(_input_shapes(program), example.flat_axes, strict=True)
+    symbolic = [i == axis for shape, axis in pairs for i, n in enumerate(shape) if isinstance(n, torch.SymInt)]
     return bool(symbolic) and all(symbolic)
 
 
 def _batch_sizes(program: ExportedProgram, example: Example) -> tuple[int, ...]:
     """Return the fixed sizes of the batch axes of a program's inputs."""
-    user = [s.arg.name for s in program.graph_signature.input_specs if s.kind == InputKind.USER_INPUT]
-    shapes = {n.name: getattr(n.meta.get("val"), "shape", ()) for n in program.graph.nodes if n.op == "placeholder"}
-    return tuple(shapes[name][axis] for name, axis in zip(user, example.flat_axes, strict=True) if axis >= 0)
+    pairs = zip(_input_shapes(program), example.flat_axes, strict=True)
+    return tuple(shape[axis] for shape, axis in pairs if axis >= 0)
 
 
 def _lower(
