@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from splinegraph.analyses.affine_map import AffineMap, affine_map
     from splinegraph.analyses.codes import ActivationPattern, codes
     from splinegraph.analyses.factors import Factors, conv_matrix, factors
-    from splinegraph.analyses.summary import Report, analyze
+    from splinegraph.analyses.report.report import Report, analyze
     from splinegraph.core.graph import Node, SplineGraph
     from splinegraph.core.values import Box, Curvature, Monotonicity
     from splinegraph.errors import SplineGraphError
@@ -45,7 +45,7 @@ _WHERE = {
     "analyses.affine_map": ("AffineMap", "affine_map"),
     "analyses.codes": ("ActivationPattern", "codes"),
     "analyses.factors": ("Factors", "conv_matrix", "factors"),
-    "analyses.summary": ("Report", "analyze"),
+    "analyses.report.report": ("Report", "analyze"),
     "core.graph": ("Node", "SplineGraph"),
     "core.values": ("Box", "Curvature", "Monotonicity"),
     "errors": ("SplineGraphError",),

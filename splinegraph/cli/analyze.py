@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from splinegraph.analyses.summary import Report
+    from splinegraph.analyses.report.report import Report
     from splinegraph.cli.data import Data
 
 # torch is imported inside the functions: `splinegraph --help` should not wait for it
@@ -99,7 +99,7 @@ def _run(
     """Load, run once, trace and analyze."""
     import torch
 
-    from splinegraph.analyses.summary import analyze as summarize
+    from splinegraph.analyses.report.report import analyze as summarize
     from splinegraph.tracers.loading import load_model
     from splinegraph.tracers.tracing import trace
 

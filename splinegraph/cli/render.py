@@ -10,11 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from splinegraph.analyses.summary import Report
-from splinegraph.analyses.summary_graph import GraphSection, InputsSection, NodeRow
-from splinegraph.analyses.summary_maps import BoundarySection, MapsSection
-from splinegraph.analyses.summary_units import CodesSection, LayerUnits, UnitsSection
-from splinegraph.analyses.summary_values import Failed, Section, plural
+from splinegraph.analyses.report.graph import GraphSection, InputsSection, NodeRow
+from splinegraph.analyses.report.maps import BoundarySection, MapsSection
+from splinegraph.analyses.report.report import Report
+from splinegraph.analyses.report.units import CodesSection, LayerUnits, UnitsSection
+from splinegraph.analyses.report.values import Failed, Section, plural
 
 __all__ = ["render"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from splinegraph.errors import DataError
 
 if TYPE_CHECKING:
-    from splinegraph.analyses.summary import Report
+    from splinegraph.analyses.report.report import Report
 
 __all__ = ["make_folder", "save_report", "write_json", "write_text"]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from splinegraph.analyses import summary
+from splinegraph.analyses.report import report as reports
 from splinegraph.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,7 +137,7 @@ def test_a_failed_section_is_shown_and_the_exit_code_is_1(run: Run, monkeypatch:
     def fail(_: object) -> None:
         raise RuntimeError("out of [red]luck[/red]")
 
-    monkeypatch.setitem(summary.SECTIONS, "boundary", fail)
+    monkeypatch.setitem(reports.SECTIONS, "boundary", fail)
     result = run(write(NET), "--input-shape", "3", "--out", "o")
     assert result.exit_code == 1
     assert "boundary  failed: out of [red]luck[/red]" in result.stdout

@@ -9,8 +9,8 @@ import torch
 
 from splinegraph.analyses.affine_map import affine_map
 from splinegraph.analyses.batches import promote
-from splinegraph.analyses.summary_study import Study
-from splinegraph.analyses.summary_values import LISTED, Section, plural
+from splinegraph.analyses.report.study import Study
+from splinegraph.analyses.report.values import LISTED, Section, plural
 from splinegraph.core.linearization import TIE_TOLERANCE, ties
 
 __all__ = ["BoundarySection", "MapRow", "MapsSection", "boundary_section", "maps_section"]

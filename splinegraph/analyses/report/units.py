@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from splinegraph.analyses.summary_study import Study, Tally
-from splinegraph.analyses.summary_values import LISTED, Section, plural
+from splinegraph.analyses.report.study import Study, Tally
+from splinegraph.analyses.report.values import LISTED, Section, plural
 from splinegraph.core.graph import Node
 from splinegraph.core.operator import Operator, SplineOperator
 from splinegraph.core.walk import walk

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from splinegraph.analyses.summary_graph import graph_section, inputs_section
-from splinegraph.analyses.summary_maps import boundary_section, maps_section
-from splinegraph.analyses.summary_provenance import Provenance
-from splinegraph.analyses.summary_study import Study, prepare
-from splinegraph.analyses.summary_units import codes_section, units_section
-from splinegraph.analyses.summary_values import Failed, Section
+from splinegraph.analyses.provenance import Provenance
+from splinegraph.analyses.report.graph import graph_section, inputs_section
+from splinegraph.analyses.report.maps import boundary_section, maps_section
+from splinegraph.analyses.report.study import Study, prepare
+from splinegraph.analyses.report.units import codes_section, units_section
+from splinegraph.analyses.report.values import Failed, Section
 from splinegraph.core.graph import SplineGraph
 
 __all__ = ["SECTIONS", "Report", "analyze"]

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 import splinegraph as sg
-from splinegraph.analyses import summary
-from splinegraph.analyses.summary import SECTIONS, Report, analyze
-from splinegraph.analyses.summary_provenance import weight_hash
-from splinegraph.analyses.summary_values import Failed, jsonable, plural
+from splinegraph.analyses.provenance import weight_hash
+from splinegraph.analyses.report import report as reports
+from splinegraph.analyses.report.report import SECTIONS, Report, analyze
+from splinegraph.analyses.report.values import Failed, jsonable, plural
 from splinegraph.errors import DataError, ShapeError, TraceError
 
 
@@ -134,7 +134,7 @@ def test_parts_give_the_same_report(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = sg.trace(known(), torch.zeros(1, 1))
     whole = analyze(graph, data=DATA).to_dict()
     monkeypatch.setattr("splinegraph.analyses.batches.ENTRIES", 3)
-    monkeypatch.setattr("splinegraph.analyses.summary_study.ENTRIES", 3)
+    monkeypatch.setattr("splinegraph.analyses.report.study.ENTRIES", 3)
     assert analyze(graph, data=DATA).to_dict() == whole
 
 
@@ -148,7 +148,7 @@ def test_what_is_not_piecewise_affine_is_named_and_maps_are_tangents() -> None:
     assert not found["graph"].exact
     assert "Tanh" in found["graph"].headline
     assert "bilinear" in found["graph"].headline
-    assert "test_summary.py" in found["graph"].headline
+    assert "test_report.py" in found["graph"].headline
     assert found["maps"].kind == "tangent"
     assert found["maps"].headline.startswith("tangents")
     assert found["maps"].rows[0].error < 1e-12
@@ -194,7 +194,7 @@ def test_a_section_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     def fail(_: object) -> Failed:
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setitem(summary.SECTIONS, "codes", fail)
+    monkeypatch.setitem(reports.SECTIONS, "codes", fail)
     found = analyze(sg.trace(known(), torch.zeros(1, 1)), data=DATA)
     assert not found.complete
     assert found["codes"].headline == "failed: two lines"

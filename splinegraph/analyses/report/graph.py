@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from splinegraph.analyses.summary_study import Study
-from splinegraph.analyses.summary_values import Section, plural
+from splinegraph.analyses.report.study import Study
+from splinegraph.analyses.report.values import Section, plural
 from splinegraph.core.describe import kind, shape_text
 from splinegraph.core.graph import Input, Node
 

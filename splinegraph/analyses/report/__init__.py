@@ -1,0 +1,1 @@
+"""One report on a graph, section by section: `splinegraph.analyze`."""
