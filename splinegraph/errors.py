@@ -33,7 +33,14 @@ __all__ = [
     "TraceError",
     "TrainingModeError",
     "UnsupportedOperatorError",
+    "one_line",
 ]
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, with control characters (of a file's name, say) written as escapes."""
+    flat = " ".join(text.split())
+    return flat if flat.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in flat)
 
 
 class SplineGraphError(Exception):
@@ -60,7 +67,7 @@ class SplineGraphError(Exception):
             message += f": {why}"
         if remedy:
             message += f"; {remedy}"
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
 
 
 class TraceError(SplineGraphError):

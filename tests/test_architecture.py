@@ -19,11 +19,12 @@ HEAVY = {"networkx", "scipy", "cvxpy", "sympy", "matplotlib", "numba", "ray", "o
 
 LAYERS = {
     "errors": set(),
+    "data": {"errors"},
     "core": {"errors"},
     "operators": {"errors", "core"},
     "tracers": {"errors", "core", "operators"},
-    "analyses": {"errors", "core", "operators.base"},
-    "transforms": {"errors", "core", "operators.base", "analyses"},
+    "analyses": {"errors", "core", "operators.base", "data"},
+    "transforms": {"errors", "core", "operators.base", "data", "analyses"},
     "testing": {"errors", "core", "operators.base"},
 }
 """What each part may import, besides itself; parts not named here are on top and may import all but cli."""

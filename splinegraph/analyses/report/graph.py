@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from splinegraph.analyses.report.study import Study
+from splinegraph.analyses.report.registry import section
+from splinegraph.analyses.report.study import Collector, Part, Study
 from splinegraph.analyses.report.values import Section, plural
 from splinegraph.core.describe import kind, shape_text
-from splinegraph.core.graph import Input, Node
+from splinegraph.core.graph import Input, Node, SplineGraph
 
-__all__ = ["GraphSection", "InputsSection", "NodeRow", "graph_section", "inputs_section"]
+__all__ = ["GraphSection", "InputsSection", "NodeRow", "describe_graph", "graph_section", "inputs_section"]
 
 
 KINDS = 4
@@ -106,9 +108,14 @@ def _once(what: str, times: int, row: NodeRow) -> str:
     return f"{times} {what}, first at {where}" if times > 1 else f"{what} at {where}"
 
 
+@section("graph", order=0)
 def graph_section(study: Study) -> GraphSection:
     """Describe the graph."""
-    graph = study.graph
+    return describe_graph(study.graph)
+
+
+def describe_graph(graph: SplineGraph) -> GraphSection:
+    """Return the operators of a graph, and whether it is exactly piecewise affine, as plain values."""
     tensors = list(graph.parameters())
     trainable = [t for t in tensors if isinstance(t, nn.Parameter)]
     entries = sum(t.numel() for t in trainable)
@@ -185,32 +192,45 @@ class InputsSection(Section):
         return ", ".join(parts)
 
 
+class Seen(Collector):
+    """The range of the inputs, and what the network says to them."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study)
+        self.lowest, self.highest = math.inf, -math.inf
+        self.finite, self.right = 0, 0
+        shapes = study.graph.output_shapes
+        self._classes = shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 and shapes[0][0] > 1 else 0
+        self._judged = study.source.labeled and self._classes > 0
+
+    def add(self, part: Part) -> None:
+        for x in part.inputs:
+            low, high = torch.aminmax(x)
+            self.lowest, self.highest = min(self.lowest, float(low)), max(self.highest, float(high))
+        outputs = self.study.graph(*part.inputs, dtype=self.study.dtype)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        self.finite += int(torch.stack([y.isfinite().reshape(len(y), -1).all(1) for y in outputs]).all(0).sum())
+        if self._judged and part.labels is not None:
+            low, high = torch.aminmax(part.labels)
+            self._judged = 0 <= int(low) and int(high) < self._classes  # else they are no classes of this output
+            self.right += int((outputs[0].argmax(1).cpu() == part.labels.cpu()).sum())
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the samples whose largest output is that of their label, if labels are classes of it."""
+        return self.right / len(self.study) if self._judged else None
+
+
+@section("inputs", needs=(Seen,), order=10)
 def inputs_section(study: Study) -> InputsSection:
     """Describe the inputs, and what the network says to them."""
-    finite, right, start = 0, 0, 0
-    classes = _classes(study)
-    for part in study.parts():
-        outputs = study.graph(*part, dtype=study.dtype)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        stop = start + len(part[0])
-        finite += int(torch.stack([y.isfinite().reshape(len(y), -1).all(1) for y in outputs]).all(0).sum())
-        if classes and study.labels is not None:
-            right += int((outputs[0].argmax(1).cpu() == study.labels[start:stop].cpu()).sum())
-        start = stop
+    seen = study[Seen]
     return InputsSection(
         samples=len(study),
         random=study.random,
-        lowest=min(float(x.min()) for x in study.inputs if x.numel()),
-        highest=max(float(x.max()) for x in study.inputs if x.numel()),
-        finite=finite,
-        labels=study.labels is not None,
-        accuracy=right / len(study) if classes else None,
+        lowest=seen.lowest,
+        highest=seen.highest,
+        finite=seen.finite,
+        labels=study.source.labeled,
+        accuracy=seen.accuracy,
     )
-
-
-def _classes(study: Study) -> int:
-    """Return the number of classes if labels are classes of the one output, else 0."""
-    shapes, labels = study.graph.output_shapes, study.labels
-    if labels is None or len(shapes) != 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
-        return 0
-    return shapes[0][0] if 0 <= int(labels.min()) and int(labels.max()) < shapes[0][0] else 0

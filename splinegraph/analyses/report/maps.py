@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 
 from splinegraph.analyses.affine_map import affine_map
-from splinegraph.analyses.batches import promote
-from splinegraph.analyses.report.study import Study
+from splinegraph.analyses.report.registry import section
+from splinegraph.analyses.report.study import Chosen, Collector, Part, Study
 from splinegraph.analyses.report.values import LISTED, Section, plural
 from splinegraph.core.linearization import TIE_TOLERANCE, ties
 
@@ -48,18 +48,36 @@ class BoundarySection(Section):
         return f"{self.on_boundary} of {plural(self.samples, 'sample')} {verb} on a boundary ({where}{more})"
 
 
+class Tied(Collector):
+    """Which samples lie on a boundary, and at which operators."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(study)
+        self.by_node: dict[str, int] = {}
+        self.indices: list[int] = []
+        self.on_boundary = 0
+
+    def add(self, part: Part) -> None:
+        flags = torch.zeros(len(part.inputs[0]), dtype=torch.bool)
+        for name, tied in ties(self.study.graph, part.inputs, seed=self.study.seed).items():
+            flags |= tied.cpu()
+            if count := int(tied.sum()):
+                self.by_node[name] = self.by_node.get(name, 0) + count
+        found = flags.nonzero()[:, 0]
+        self.on_boundary += len(found)
+        self.indices += (found[: LISTED - len(self.indices)] + part.start).tolist()
+
+
+@section("boundary", needs=(Tied,), order=40)
 def boundary_section(study: Study) -> BoundarySection:
     """Find the samples on a boundary between cells, and the operators that tie there."""
-    found = [ties(study.graph, part, seed=study.seed) for part in study.parts()]
-    by_node = {name: torch.cat([part[name] for part in found]).cpu() for name in found[0]}
-    flags = torch.zeros(len(study), dtype=torch.bool)
-    for tied in by_node.values():
-        flags |= tied
+    found = study[Tied]
+    places = {node.name: place for place, node in enumerate(study.graph.nodes)}
     return BoundarySection(
         samples=len(study),
-        on_boundary=int(flags.sum()),
-        indices=tuple(flags.nonzero()[:LISTED, 0].tolist()),
-        by_node={name: int(tied.sum()) for name, tied in by_node.items() if bool(tied.any())},
+        on_boundary=found.on_boundary,
+        indices=tuple(found.indices),
+        by_node={name: found.by_node[name] for name in sorted(found.by_node, key=places.__getitem__)},
         tolerance=TIE_TOLERANCE,
     )
 
@@ -119,13 +137,14 @@ class MapsSection(Section):
         return "tangents: f is not piecewise affine, and A[x] x + b[x] only touches it at x"
 
 
+@section("maps", needs=(Chosen,), order=50)
 def maps_section(study: Study) -> MapsSection:
     """Open the network at the chosen samples."""
     graph = study.graph if len(study.graph.outputs) == 1 else study.graph.output(0)
-    if not study.at:
+    chosen = study[Chosen]
+    if not chosen.at:
         return MapsSection("exact" if graph.exact else "tangent", graph.outputs[0], ())
-    at = torch.tensor(study.at)
-    inputs = promote(tuple(x[at.to(x.device)] for x in study.inputs), study.dtype)
+    at, inputs = chosen.at, chosen.inputs
     local = affine_map(graph, *inputs, dtype=None)
     value, matching, bias = (t.reshape(len(at), -1) for t in (local.value, local.matvec(*inputs), local.bias))
     best = value.argmax(1, keepdim=True)
@@ -141,13 +160,12 @@ def maps_section(study: Study) -> MapsSection:
         "error": (value - matching - bias).abs().amax(1),
         "boundary": local.boundary,
     }
-    labels = [None] * len(at) if study.labels is None else study.labels.cpu()[at].tolist()
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return MapsSection(
         local.kind,
         graph.outputs[0],
         tuple(
             MapRow(i, label, **dict(zip(columns, row, strict=True)))
-            for i, label, row in zip(study.at, labels, rows, strict=True)
+            for i, label, row in zip(at, chosen.labels, rows, strict=True)
         ),
     )

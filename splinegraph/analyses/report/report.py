@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from splinegraph.analyses.provenance import Provenance
-from splinegraph.analyses.report.graph import graph_section, inputs_section
-from splinegraph.analyses.report.maps import boundary_section, maps_section
-from splinegraph.analyses.report.study import Study, prepare
-from splinegraph.analyses.report.units import codes_section, units_section
-from splinegraph.analyses.report.values import Failed, Section
+
+# each of these modules registers its sections
+from splinegraph.analyses.report import graph as graph_sections  # noqa: F401
+from splinegraph.analyses.report import maps, units  # noqa: F401
+from splinegraph.analyses.report.registry import SectionKind, chosen
+from splinegraph.analyses.report.study import Progress, Study, prepare
+from splinegraph.analyses.report.values import Failed, Section, jsonable
 from splinegraph.core.graph import SplineGraph
 
-__all__ = ["SECTIONS", "Report", "analyze"]
+__all__ = ["FORMAT", "Report", "analyze"]
 
-SECTIONS: dict[str, Callable[[Study], Section]] = {
-    "graph": graph_section,
-    "inputs": inputs_section,
-    "units": units_section,
-    "codes": codes_section,
-    "boundary": boundary_section,
-    "maps": maps_section,
-}
-"""The sections of a report, in order. One that fails is shown as failed; the others are made all the same."""
+FORMAT = "splinegraph report 2"
+"""Name and version of what `Report.to_dict` returns; `schema.json` describes it."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,16 +34,19 @@ class Report:
     name : str
         Of the graph.
     sections : mapping from name to Section
-        In the order of `SECTIONS`.
+        In the order of the report.
     notes : tuple of str
         Remarks on where model and data come from.
     provenance : Provenance
+    request : mapping
+        What was asked for, as plain values: enough to ask for it again.
     """
 
     name: str
     sections: Mapping[str, Section]
     notes: tuple[str, ...]
     provenance: Provenance
+    request: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, section: str) -> Any:
         """Return a section by name; typed loosely, since it may be a `Failed` one."""
@@ -67,10 +65,11 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON types."""
         return {
-            "format": "splinegraph report 1",
+            "format": FORMAT,
             "name": self.name,
             "complete": self.complete,
             "notes": list(self.notes),
+            "request": jsonable(self.request),
             "provenance": self.provenance.to_dict(),
             "sections": {
                 name: {"failed": isinstance(section, Failed), **section.to_dict()}
@@ -91,31 +90,45 @@ class Report:
 def analyze(
     graph: SplineGraph,
     *,
-    data: Tensor | tuple[Tensor, ...] | None = None,
-    labels: Tensor | None = None,
+    data: Any = None,
+    labels: Any = None,
+    limit: int | None = None,
     at: Sequence[int] | None = None,
+    sections: Sequence[str] | None = None,
+    skip: Sequence[str] = (),
     dtype: torch.dtype = torch.float64,
     seed: int = 0,
     notes: Sequence[str] = (),
+    request: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Report on a network: its operators, units, activation patterns and local affine maps.
 
     Parameters
     ----------
     graph : SplineGraph
-    data : Tensor of shape (B, *in), or a tuple of them, optional
-        One per input of the graph. Default: up to 1000 standard normal random inputs, which the report
-        says.
+    data : Tensor of shape (B, *in), tuple of them, path, Dataset, DataLoader or DataSource, optional
+        Anything that `splinegraph.data.reading.read_data` takes, one input per input of the graph. Default: up
+        to 1000 standard normal random inputs, which the report says.
     labels : Tensor of shape (B,), integer, optional
-        Classes.
+        Classes, where `data` does not hold them.
+    limit : int, optional
+        Look at the first samples only.
     at : sequence of int, optional
         Samples whose local maps are shown. Default: the first five.
+    sections, skip : sequence of str, optional
+        Names of the sections to make, and of those to leave out. Default: all.
     dtype : torch.dtype, default torch.float64
         Arithmetic.
     seed : int, default 0
         Of random inputs and random directions.
     notes : sequence of str, optional
-        Remarks to keep in the report, such as where the data come from.
+        Remarks to keep in the report, such as where the model comes from.
+    request : mapping, optional
+        Kept in the report: plain values with which to ask for it again.
+    progress : callable, optional
+        Called with ("data", samples done, their number or None) in the pass over the data, and for each
+        section with (its name, 0, None) and (its name, 1, 1).
 
     Returns
     -------
@@ -124,14 +137,20 @@ def analyze(
     Raises
     ------
     ShapeError
-        If the data do not fit the graph, or are empty.
+        If the data do not fit the graph.
     DataError
-        If data are NaN or infinite, labels do not fit, or a sample in `at` does not exist.
+        If data cannot be read, or are empty, NaN or infinite, labels do not fit, or a sample in `at` does not
+        exist.
+    SplineGraphError
+        If there is no section of a name.
 
     Notes
     -----
-    Four forward passes over the data, in parts that fit in memory; about units / 8 bytes per sample are
-    kept. Dead and constant units are those of these samples: others may switch them.
+    One pass over the data, with three forward passes over each part. The samples are not kept: memory is that
+    of two parts of at most 512, 16 bytes per sample, and 8 per unit and piece. No pass at all if only the
+    graph is asked for. Dead and constant units are those of these samples: others may switch them.
+
+    An interrupt (KeyboardInterrupt) leaves the sections made so far; the others are shown as failed.
 
     Examples
     --------
@@ -141,17 +160,50 @@ def analyze(
     >>> report["maps"].headline
     'f(x) = A[x] x + b[x], exact on the whole cell of x'
     """
+    kinds = chosen(sections, skip)
+    tell: Progress = progress or _silent
     with torch.no_grad():
-        study = prepare(graph, data, labels, None if at is None else tuple(at), dtype, seed)
-        provenance = Provenance.of(graph, dtype=dtype, seed=seed, samples=len(study), random_inputs=study.random)
-        sections = {name: _attempt(make, study) for name, make in SECTIONS.items()}
-    return Report(graph.name, sections, tuple(notes), provenance)
+        study = prepare(graph, data, labels, at, limit, dtype, seed)
+        provenance = Provenance.of(graph, dtype=dtype, seed=seed)
+        found = _make(study, kinds, tell)
+    settings = {"samples": study.samples, "random_inputs": study.random}
+    about = () if study.random else (f"data: {study.source.name}", *study.source.notes)
+    return Report(
+        graph.name, {name: found.get(name, INTERRUPTED) for name in kinds}, tuple(dict.fromkeys((*notes, *about))),
+        dataclasses.replace(provenance, settings=settings), dict(request or {}),
+    )  # fmt: skip
 
 
-def _attempt(make: Callable[[Study], Section], study: Study) -> Section:
+INTERRUPTED = Failed("KeyboardInterrupt", "interrupted")
+
+
+def _silent(stage: str, done: int, total: int | None) -> None:
+    """Show no progress."""
+
+
+def _make(study: Study, kinds: Mapping[str, SectionKind], tell: Progress) -> dict[str, Section]:
+    """Make the sections, those on the graph alone before the data are read; as many as there is time for."""
+    found: dict[str, Section] = {}
     try:
-        return make(study)
+        for name, kind in kinds.items():
+            if not kind.needs:
+                found[name] = _attempt(name, kind, study, tell)
+        study.collect((need for kind in kinds.values() for need in kind.needs), tell)
+        for name, kind in kinds.items():
+            if kind.needs:
+                found[name] = _attempt(name, kind, study, tell)
+    except KeyboardInterrupt:
+        pass  # what is missing is shown as interrupted
+    return found
+
+
+def _attempt(name: str, kind: SectionKind, study: Study, tell: Progress) -> Section:
+    tell(name, 0, None)
+    try:
+        made = kind.make(study)
     except Exception as error:  # noqa: BLE001  # a section that fails must not lose the others
         text = " ".join(str(error).split()) or type(error).__name__
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-        return Failed(type(error).__name__, f"{text[:500]}{notes}")
+        made = Failed(type(error).__name__, f"{text[:500]}{notes}")
+    tell(name, 1, 1)
+    return made

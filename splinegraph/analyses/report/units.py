@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from splinegraph.analyses.report.study import Study, Tally
+from splinegraph.analyses.report.patterns import Patterns, Tally
+from splinegraph.analyses.report.registry import section
+from splinegraph.analyses.report.study import Study
 from splinegraph.analyses.report.values import LISTED, Section, plural
 from splinegraph.core.graph import Node
 from splinegraph.core.operator import Operator, SplineOperator
@@ -72,10 +75,11 @@ class UnitsSection(Section):
         return f"{where}: {self.dead} dead, {self.always_on} always on in {plural(self.samples, 'sample')}"
 
 
+@section("units", needs=(Patterns,), order=20)
 def units_section(study: Study) -> UnitsSection:
     """Count pieces, dead units and units that never switch."""
     passing = _passing(study)
-    layers = tuple(_layer(study, tally, passing[tally.layer.name]) for tally in study.tallies)
+    layers = tuple(_layer(study, tally, passing[tally.layer.name]) for tally in study[Patterns].tallies)
     return UnitsSection(
         layers,
         samples=len(study),
@@ -111,7 +115,6 @@ def _passing(study: Study) -> dict[str, Tensor]:
     A unit that never switches is on the same piece there as everywhere, and that piece is flat if and
     only if (almost surely) a random direction of its operator's arguments does not move it.
     """
-    first = next(study.parts())
     generator = torch.Generator().manual_seed(study.seed)
     found: dict[str, Tensor] = {}
 
@@ -124,8 +127,7 @@ def _passing(study: Study) -> dict[str, Tensor]:
         found[node.name] = (node.layout.samples_first(moved) if node.layout else moved).reshape(-1).cpu()
         return value
 
-    sample = tuple(x[:1] for x in first)
-    walk(study.graph, sample, visit, operators=study.graph.resolved(study.dtype, sample[0].device, 1))
+    walk(study.graph, study.first, visit, operators=study.graph.resolved(study.dtype, study.first[0].device, 1))
     return found
 
 
@@ -164,18 +166,19 @@ class CodesSection(Section):
         )
 
 
+@section("codes", needs=(Patterns,), order=30)
 def codes_section(study: Study) -> CodesSection:
     """Compare the activation patterns. The mean distance is exact: it follows from counts per unit."""
-    unique, count = study.pattern.unique(), len(study)
+    patterns, count = study[Patterns], len(study)
     pairs = count * (count - 1) // 2
-    differing = sum(tally.differing_pairs for tally in study.tallies)
-    order = sorted(range(len(unique.counts)), key=lambda i: (-int(unique.counts[i]), i))[:MOST_COMMON]
-    first = {int(p): i for i, p in reversed(list(enumerate(unique.inverse)))}
+    differing = sum(tally.differing_pairs for tally in patterns.tallies)
+    first, counts = patterns.distinct()
+    order = np.lexsort((first, -counts))[:MOST_COMMON]
     return CodesSection(
         samples=count,
-        units=study.pattern.units,
-        distinct=len(unique.counts),
-        alone=int((unique.counts == 1).sum()),
+        units=patterns.units,
+        distinct=len(counts),
+        alone=int((counts == 1).sum()),
         mean_distance=differing / pairs if pairs else None,
-        most_common=tuple((int(unique.counts[i]), first[i]) for i in order),
+        most_common=tuple((int(counts[i]), int(first[i])) for i in order),
     )

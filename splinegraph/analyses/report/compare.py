@@ -1,0 +1,196 @@
+"""Two reports side by side: whether an analysis that is made again finds the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from splinegraph.analyses.report.values import plural
+from splinegraph.errors import DataError
+
+__all__ = ["Comparison", "Difference", "compare"]
+
+WEIGHTS = "provenance.weights_sha256"
+
+CONTEXT = ("format", "notes", "request", "provenance", "source")
+"""Keys of what says how a report was made, not what was found."""
+
+TEXTS = ("headline",)
+"""Keys of texts for people, made of the other values."""
+
+RESIDUALS = ("error",)
+"""Keys of numbers that are rounding and nothing else."""
+
+ROUNDING = {"float64": 1e-12}
+"""By dtype, what is lost where numbers cancel, relative to the largest number beside them; else `COARSE`."""
+
+COARSE = 1e-5
+
+LISTED = 20
+"""How many rows `repr` shows."""
+
+MISSING = "(missing)"
+
+Kind = Literal["weights", "value", "context"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One key whose value differs.
+
+    Parameters
+    ----------
+    key : str
+        Where: the keys and indices from the top, such as ``sections.units.layers[0].dead``.
+    old, new : JSON value
+        ``'(missing)'`` if a report does not have the key.
+    kind : {'weights', 'value', 'context'}
+        'weights' if the networks differ; 'context' for versions, paths, notes and the like.
+    """
+
+    key: str
+    old: Any
+    new: Any
+    kind: Kind
+
+    def __str__(self) -> str:
+        return f"{self.key}: {_short(self.old)} -> {_short(self.new)}"
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """What differs between two reports.
+
+    Parameters
+    ----------
+    rows : tuple of Difference
+        The weights first, then values, then the context, each in the order of the reports.
+    compared : int
+        How many values were compared.
+    rtol : float
+        Numbers this close, relative to the larger one, are equal.
+    """
+
+    rows: tuple[Difference, ...]
+    compared: int
+    rtol: float
+
+    @property
+    def same(self) -> bool:
+        """Whether the weights and all findings agree; the context may differ."""
+        return all(row.kind == "context" for row in self.rows)
+
+    @property
+    def headline(self) -> str:
+        """The finding in one line."""
+        counts = {kind: sum(row.kind == kind for row in self.rows) for kind in ("weights", "value", "context")}
+        context = f"; {plural(counts['context'], 'difference')} in versions, paths or notes" * bool(counts["context"])
+        if self.same:
+            return f"the same: {plural(self.compared, 'value')} within {self.rtol:g}{context}"
+        weights = "the weights differ, " * bool(counts["weights"])
+        return f"not the same: {weights}{counts['value']} of {plural(self.compared, 'value')} differ{context}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON types."""
+        return {
+            "same": self.same,
+            "headline": self.headline,
+            "compared": self.compared,
+            "rtol": self.rtol,
+            "rows": [{"key": r.key, "old": r.old, "new": r.new, "kind": r.kind} for r in self.rows],
+        }
+
+    def __repr__(self) -> str:
+        lines = [f"<Comparison: {self.headline}>", *(f"  {row}" for row in self.rows[:LISTED])]
+        if len(self.rows) > LISTED:
+            lines.append(f"  and {len(self.rows) - LISTED} more")
+        return "\n".join(lines)
+
+
+def compare(old: Mapping[str, Any], new: Mapping[str, Any], rtol: float = 1e-6) -> Comparison:
+    """Compare two reports, as `Report.to_dict` or a report.json gives them.
+
+    Parameters
+    ----------
+    old, new : mapping
+    rtol : float, default 1e-6
+        Numbers this close, relative to the larger one, are equal. So are those that differ by rounding errors of
+        the larger numbers in the same place of the report: 1e-17 is 0 beside 1.0.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    DataError
+        If one is no report of splinegraph.
+
+    Notes
+    -----
+    Texts made of other values (headlines) are not compared. O(size of the reports).
+    """
+    for name, report in (("old", old), ("new", new)):
+        found = report.get("format") if isinstance(report, Mapping) else None
+        if not str(found).startswith("splinegraph report "):
+            why = f"its format is {found!r}" if found else "it names no format"
+            raise DataError(f"the {name} report is no report of splinegraph", why=why, remedy="give a report.json")
+        if not isinstance(report.get("sections"), Mapping):
+            raise DataError(f"the {name} report has no sections", remedy="give a whole report.json")
+    dtypes = {str(dict(report.get("provenance") or {}).get("dtype")) for report in (old, new)}
+    lost = max(ROUNDING.get(dtype, COARSE) for dtype in dtypes)
+    rows: list[Difference] = []
+    compared = 0
+    for key, a, b, scale in _pairs((), old, new, 0.0):
+        kind = _kind(key)
+        compared += kind == "value"
+        if not _equal(a, b, rtol, scale * (rtol if key[-1:] == RESIDUALS else lost)):
+            rows.append(Difference(_text(key), a, b, kind))
+    order = ("weights", "value", "context")
+    return Comparison(tuple(sorted(rows, key=lambda row: order.index(row.kind))), compared, rtol)
+
+
+Key = tuple[str | int, ...]
+
+
+def _kind(key: Key) -> Kind:
+    if _text(key) == WEIGHTS:
+        return "weights"
+    return "context" if any(part in CONTEXT for part in key) else "value"
+
+
+def _text(key: Key) -> str:
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return "".join(parts).removeprefix(".")
+
+
+def _pairs(key: Key, old: Any, new: Any, scale: float) -> Iterator[tuple[Key, Any, Any, float]]:
+    """Yield the values at each key of either, and the largest number beside them; what has another form whole."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        beside = max(_scale(old), _scale(new))
+        for name in dict.fromkeys((*old, *new)):
+            if name not in TEXTS:
+                yield from _pairs((*key, str(name)), old.get(name, MISSING), new.get(name, MISSING), beside)
+    elif isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) == len(new):
+        for place, (a, b) in enumerate(zip(old, new, strict=True)):
+            yield from _pairs((*key, place), a, b, scale)
+    else:
+        yield key, old, new, scale
+
+
+def _scale(values: Mapping[str, Any]) -> float:
+    return max((abs(value) for value in values.values() if isinstance(value, float)), default=0.0)
+
+
+def _equal(old: Any, new: Any, rtol: float, atol: float) -> bool:
+    if isinstance(old, float) or isinstance(new, float):
+        plain = all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in (old, new))
+        return plain and math.isclose(old, new, rel_tol=rtol, abs_tol=atol)
+    return isinstance(old, bool) == isinstance(new, bool) and bool(old == new)
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if not isinstance(value, (Mapping, list, tuple)) else f"{len(value)} entries"
+    return text if len(text) <= 60 else f"{text[:57]}..."

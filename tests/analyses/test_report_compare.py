@@ -1,0 +1,131 @@
+"""Two reports side by side."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import splinegraph as sg
+from splinegraph.analyses.report.compare import compare
+from splinegraph.analyses.report.report import analyze
+from splinegraph.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
+    held: dict[str, Any] = analyze(sg.trace(net, torch.zeros(1, 2)), request={"target": "a.py"}).to_dict()
+    return held
+
+
+def _leaves(value: Any) -> int:
+    if isinstance(value, dict):
+        return sum(_leaves(v) for k, v in value.items() if k not in ("headline", "notes", "source"))
+    return sum(map(_leaves, value)) if isinstance(value, list) else 1
+
+
+def test_a_report_is_the_same_as_itself_read_back(told: dict[str, Any]) -> None:
+    found = compare(told, json.loads(json.dumps(told)))
+    assert found.same
+    assert found.rows == ()
+    assert found.compared == _leaves({k: told[k] for k in ("name", "complete", "sections")})
+    assert repr(found).startswith(f"<Comparison: the same: {found.compared} values within 1e-06")
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    if isinstance(value, dict | list) and value:
+        for key, held in value.items() if isinstance(value, dict) else enumerate(value):
+            if key != "headline":
+                yield from _paths(held, (*path, key))
+    else:
+        yield path, value
+
+
+def _changed(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value * 1.001 + (0.01 if isinstance(value, float) else 1)
+    return "other" if isinstance(value, str) else ["other"]
+
+
+def test_every_change_is_found_and_nothing_else(told: dict[str, Any]) -> None:
+    paths = list(_paths(told))
+    assert len(paths) > 100
+    for path, value in paths:
+        new = copy.deepcopy(told)
+        held: Any = new
+        for key in path[:-1]:
+            held = held[key]
+        held[path[-1]] = _changed(value)
+        if path == ("format",):
+            held[path[-1]] = "splinegraph report 3"
+        (row,) = compare(told, new).rows
+        context = any(key in ("format", "notes", "request", "provenance", "source") for key in path)
+        if path[-1] == "weights_sha256":
+            assert row.kind == "weights"
+        else:
+            assert row.kind == ("context" if context else "value"), path
+        assert compare(told, new).same == (row.kind == "context")
+        assert str(path[-1]) in row.key
+
+
+def test_what_is_missing_on_either_side(told: dict[str, Any]) -> None:
+    less = copy.deepcopy(told)
+    del less["sections"]["codes"], less["sections"]["units"]["dead"]
+    gone, come = compare(told, less), compare(less, told)
+    assert [row.key for row in gone.rows] == ["sections.units.dead", "sections.codes"]
+    assert {row.key for row in come.rows} == {row.key for row in gone.rows}
+    assert all(row.new == "(missing)" for row in gone.rows)
+    assert "sections.codes: 8 entries -> '(missing)'" in repr(gone)
+
+
+def test_numbers_within_the_tolerance(told: dict[str, Any]) -> None:
+    new = copy.deepcopy(told)
+    row = new["sections"]["maps"]["rows"][0]
+    row["value"] *= 1 + 1e-4
+    assert [r.key for r in compare(told, new).rows] == ["sections.maps.rows[0].value"]
+    assert compare(told, new, rtol=1e-3).same
+    row["value"] = told["sections"]["maps"]["rows"][0]["value"]
+    row["error"] += 1e-9  # rounding is no finding
+    row["bias"] += 1e-15
+    assert compare(told, new).same
+    row["error"] += 1e-3
+    assert not compare(told, new).same
+
+
+def test_the_weights_come_first(told: dict[str, Any]) -> None:
+    new = copy.deepcopy(told)
+    new["provenance"] |= {"weights_sha256": "0" * 64, "torch": "9.9"}
+    new["sections"]["codes"]["distinct"] += 1
+    new["notes"] = ["moved"]
+    found = compare(told, new)
+    assert [row.kind for row in found.rows] == ["weights", "value", "context", "context"]
+    assert "not the same: the weights differ, 1 of" in repr(found)
+    assert "2 differences in versions" in repr(found)
+    assert json.loads(json.dumps(found.to_dict()))["rows"][1]["key"] == "sections.codes.distinct"
+
+
+def test_a_real_change_of_the_network() -> None:
+    net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
+    graph = sg.trace(net, torch.zeros(1, 2))
+    before = analyze(graph).to_dict()
+    assert compare(before, analyze(graph).to_dict()).rows == ()
+    with torch.no_grad():
+        net[0].bias.add_(0.5)
+    found = compare(before, analyze(graph).to_dict())
+    assert found.rows[0].key == "provenance.weights_sha256"
+    assert any(row.key.startswith("sections.maps.rows[0].") for row in found.rows)
+
+
+@pytest.mark.parametrize("bad", [{}, {"format": "other"}, {"format": "splinegraph report 2"}, []])
+def test_no_report(told: dict[str, Any], bad: Any) -> None:
+    for pair in ((told, bad), (bad, told)):
+        with pytest.raises(DataError, match=r"no report of splinegraph|has no sections"):
+            compare(*pair)
