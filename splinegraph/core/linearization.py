@@ -87,7 +87,8 @@ def ties(graph: SplineGraph, inputs: Sequence[Tensor], *, seed: int = 0) -> dict
         return value, piece.tangent(*vs)
 
     def direction(x: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x)
+        # one for all samples: what is found of a sample does not depend on its place in the batch
+        return torch.randn(x.shape[1:], generator=generator, dtype=torch.float64).to(x).expand(x.shape).clone()
 
     operators = graph.resolved(inputs[0].dtype, inputs[0].device, len(inputs[0]))
     walk(graph, [(x, direction(x)) for x in inputs], visit, operators=operators)

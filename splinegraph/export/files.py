@@ -7,15 +7,16 @@ import errno
 import json
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from splinegraph.errors import DataError
 
 if TYPE_CHECKING:
     from splinegraph.analyses.report.report import Report
 
-__all__ = ["make_folder", "save_report", "write_json", "write_text"]
+__all__ = ["check_writable", "make_folder", "save_report", "write_json", "write_text", "writing"]
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
@@ -34,8 +35,30 @@ def make_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-def write_text(text: str, path: str | os.PathLike[str]) -> Path:
-    """Write a file atomically: whoever reads it sees the old one or the new one, never a part.
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Learn whether a file could be written, without touching what is there.
+
+    Raises
+    ------
+    DataError
+        If not.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"cannot write {path}", why="it is a folder", remedy="name a file in it")
+    probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise _unwritable(f"cannot write {path}", error) from error
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Give a binary file to write to, which takes the place of `path` once the block ends without an error.
+
+    Whoever reads `path` sees the old file or the new one, never a part.
 
     Raises
     ------
@@ -43,10 +66,12 @@ def write_text(text: str, path: str | os.PathLike[str]) -> Path:
         If the file cannot be written; what was there before is untouched.
     """
     path = Path(path)
+    if not path.name:
+        raise DataError(f"cannot write {str(path)!r}", why="it names no file", remedy="name a file in that folder")
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with partial.open("x", encoding="utf-8") as file:
-            file.write(text)
+        with partial.open("xb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
@@ -56,7 +81,19 @@ def write_text(text: str, path: str | os.PathLike[str]) -> Path:
         if isinstance(error, OSError):
             raise _unwritable(f"cannot write {path}", error) from error
         raise
-    return path
+
+
+def write_text(text: str, path: str | os.PathLike[str]) -> Path:
+    """Write a file atomically, in UTF-8; see `writing`.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written; what was there before is untouched.
+    """
+    with writing(path) as file:
+        file.write(text.encode("utf-8"))
+    return Path(path)
 
 
 def write_json(obj: Any, path: str | os.PathLike[str]) -> Path:
