@@ -13,17 +13,29 @@ if TYPE_CHECKING:
     from splinegraph.analyses.affine_map import AffineMap, affine_map
     from splinegraph.analyses.codes import ActivationPattern, codes
     from splinegraph.analyses.factors import Factors, conv_matrix, factors
+    from splinegraph.analyses.report.compare import Comparison, compare
     from splinegraph.analyses.report.report import Report, analyze
     from splinegraph.core.graph import Node, SplineGraph
     from splinegraph.core.values import Box, Curvature, Monotonicity
+    from splinegraph.data.reading import read_data
+    from splinegraph.data.source import DataSource
     from splinegraph.errors import SplineGraphError
+    from splinegraph.export.graphs.figure import plot_graph, save_figure
+    from splinegraph.export.graphs.gexf import write_gexf
+    from splinegraph.export.graphs.graphml import write_graphml
+    from splinegraph.export.graphs.node_link import write_json
+    from splinegraph.tracers.loading.preprocessing import logits, normalized
+    from splinegraph.tracers.loading.target import load
+    from splinegraph.tracers.onnx.reading import read_onnx
     from splinegraph.tracers.tracing import trace
 
 __all__ = [
     "ActivationPattern",
     "AffineMap",
     "Box",
+    "Comparison",
     "Curvature",
+    "DataSource",
     "Factors",
     "Monotonicity",
     "Node",
@@ -33,9 +45,20 @@ __all__ = [
     "affine_map",
     "analyze",
     "codes",
+    "compare",
     "conv_matrix",
     "factors",
+    "load",
+    "logits",
+    "normalized",
+    "plot_graph",
+    "read_data",
+    "read_onnx",
+    "save_figure",
     "trace",
+    "write_gexf",
+    "write_graphml",
+    "write_json",
 ]
 
 __version__ = "0.1.0"
@@ -45,10 +68,17 @@ _WHERE = {
     "analyses.affine_map": ("AffineMap", "affine_map"),
     "analyses.codes": ("ActivationPattern", "codes"),
     "analyses.factors": ("Factors", "conv_matrix", "factors"),
+    "analyses.report.compare": ("Comparison", "compare"),
     "analyses.report.report": ("Report", "analyze"),
     "core.graph": ("Node", "SplineGraph"),
     "core.values": ("Box", "Curvature", "Monotonicity"),
+    "data.reading": ("read_data",),
+    "data.source": ("DataSource",),
     "errors": ("SplineGraphError",),
+    "export.graphs": ("plot_graph", "save_figure", "write_gexf", "write_graphml", "write_json"),
+    "tracers.loading.preprocessing": ("logits", "normalized"),
+    "tracers.loading.target": ("load",),
+    "tracers.onnx.reading": ("read_onnx",),
     "tracers.tracing": ("trace",),
 }
 _MODULES = {name: f"splinegraph.{module}" for module, names in _WHERE.items() for name in names}

@@ -13,6 +13,9 @@ from typing import IO, Any
 import click
 
 from splinegraph.cli.analyze import analyze
+from splinegraph.cli.export import export
+from splinegraph.cli.rerun import rerun
+from splinegraph.cli.trace import trace
 from splinegraph.errors import SplineGraphError
 
 __all__ = ["main"]
@@ -35,7 +38,7 @@ class _Group(click.Group):
             raise _BadInput(str(error)) from error
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(metadata.version("splinegraph"), prog_name="splinegraph")
 def main() -> None:
     """Open a PyTorch network as a composition of linear spline operators.
@@ -47,4 +50,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-main.add_command(analyze)
+for command in (analyze, trace, export, rerun):
+    main.add_command(command)

@@ -16,7 +16,7 @@ from splinegraph.analyses.report.report import Report
 from splinegraph.analyses.report.units import CodesSection, LayerUnits, UnitsSection
 from splinegraph.analyses.report.values import Failed, Section, plural
 
-__all__ = ["render"]
+__all__ = ["render", "render_graph", "render_heading"]
 
 ROWS = 40
 """Longest table; a longer one is cut in the middle."""
@@ -36,8 +36,10 @@ def render(report: Report, *, saved: bool = False, console: Console | None = Non
     for name, section in report.sections.items():
         if isinstance(section, Failed):
             console.print(Text(f"\n{name}  ", style="bold") + Text(section.headline, style="red"))
-        else:
+        elif type(section) in RENDERERS:
             RENDERERS[type(section)](console, section, hint)
+        else:
+            _title(console, name, section.headline)
     if not report.complete:
         console.print(Text("\nsome sections failed: this report is incomplete", style="bold red"))
 
@@ -70,8 +72,8 @@ def _table(left: Sequence[str], right: Sequence[str] = (), last: Sequence[str] =
 
 
 def _fill(console: Console, table: Table, rows: Sequence[T], cells: Callable[[T], Sequence[Any]], hint: str) -> None:
-    """Add rows, leaving out the middle of a long list, and print the table indented."""
-    cut = len(rows) - ROWS + 1 if len(rows) > ROWS else 0
+    """Add rows, leaving out the middle of a long list if a hint says where it is, and print the table indented."""
+    cut = len(rows) - ROWS + 1 if hint and len(rows) > ROWS else 0
     head = (ROWS - 1) // 2 if cut else len(rows)
     for row in rows[:head]:
         table.add_row(*cells(row))
@@ -91,7 +93,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 # sections
 
 
-def _graph(console: Console, section: GraphSection, hint: str) -> None:
+def render_heading(console: Console, section: GraphSection) -> None:
+    """Print a graph's name, whether it is exact, its size and the remarks of the trace."""
     verdict = Text(section.headline, style="green" if section.exact and section.continuous else "yellow")
     console.print(Text(f"\n{section.name}: ", style="bold") + verdict)
     shapes = [", ".join(map(_shape, ports.values())) for ports in (section.inputs, section.outputs)]
@@ -99,6 +102,11 @@ def _graph(console: Console, section: GraphSection, hint: str) -> None:
     console.print(f"{counts}, {shapes[0]} → {shapes[1]}", style="dim")
     for note in section.notes:
         console.print(Text(note, style="dim"))
+
+
+def render_graph(console: Console, section: GraphSection, hint: str = "") -> None:
+    """Print the heading and one line per operator; with a hint on where all are, only the ends of a long list."""
+    render_heading(console, section)
     console.print()
     wide = console.width >= WIDE
     table = _table(["node", "operator", "shape", "kind", "module", *["source"] * wide])
@@ -169,7 +177,7 @@ def _maps(console: Console, section: MapsSection, hint: str) -> None:
 
 
 RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {
-    GraphSection: _graph,
+    GraphSection: render_graph,
     InputsSection: _inputs,
     UnitsSection: _units,
     CodesSection: _codes,

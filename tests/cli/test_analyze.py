@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from splinegraph.analyses.report import report as reports
+from splinegraph.analyses.report import registry
 from splinegraph.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,7 +137,8 @@ def test_a_failed_section_is_shown_and_the_exit_code_is_1(run: Run, monkeypatch:
     def fail(_: object) -> None:
         raise RuntimeError("out of [red]luck[/red]")
 
-    monkeypatch.setitem(reports.SECTIONS, "boundary", fail)
+    kind = registry.SECTIONS["boundary"]
+    monkeypatch.setitem(registry.SECTIONS, "boundary", dataclasses.replace(kind, make=fail))
     result = run(write(NET), "--input-shape", "3", "--out", "o")
     assert result.exit_code == 1
     assert "boundary  failed: out of [red]luck[/red]" in result.stdout
@@ -151,8 +152,8 @@ def test_a_failed_section_is_shown_and_the_exit_code_is_1(run: Run, monkeypatch:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("a = 1", "holds no `model` and no `net`"),
-        (NET.replace("net =", "backbone ="), "splinegraph analyze file.py:backbone"),
+        ("a = 1", "holds no model"),
+        (NET.replace("net =", "a = nn.ReLU()\nb ="), "splinegraph analyze file.py:a"),
         ("def f(:", "does not parse at file.py:1"),
         ("1 / 0", "fails when it is executed at file.py:1: ZeroDivisionError"),
         (NET + "net[0].weight.data[0, 0] = float('nan')", "'0.weight' holds NaN"),
@@ -171,11 +172,13 @@ def test_control_flow_that_depends_on_the_data(run: Run) -> None:
         "        if x.sum() > 0:\n            return 2 * x\n        return x\nmodel = M()\n"
     )
     line = error(run(write(text), "--input-shape", "2"))
-    assert "at file.py:4: the control flow depends on the data; replace" in line
+    assert "at file.py:4: the control flow depends on the data" in line
+    assert "torch.where" in line
 
 
 def test_the_input_shape_must_be_known(run: Run) -> None:
-    assert "--input-shape" in error(run(write(NET)))
+    text = NET.replace("nn.Linear(3, 4)", "nn.Conv2d(3, 4, 1)")
+    assert "takes 3 channels, which leaves the height and width open; give --input-shape" in error(run(write(text)))
 
 
 @pytest.mark.parametrize("given", ["a,b", "0,3", "1.5", "-3", ""])
@@ -196,7 +199,7 @@ def test_bad_shape_on_the_command_line(run: Run, given: str) -> None:
         ({"x": np.array([{}], dtype=object)}, "holds Python objects"),
         ({"x": np.array(1.0)}, "samples first"),
         ({"y": np.zeros(3, dtype=int)}, "holds no inputs: it has y"),
-        ({}, "holds no inputs: it is empty"),
+        ({}, "a zip file without arrays"),
         ({"x": np.zeros((2, 3)), "y": np.zeros(3, dtype=int)}, "'y' in d.npz has 3 entries for 2 samples"),
     ],
 )
@@ -207,7 +210,7 @@ def test_bad_data(run: Run, arrays: dict[str, np.ndarray], match: str) -> None:
 
 def test_the_file_says_which_shape_the_data_must_have(run: Run) -> None:
     np.savez("d.npz", x=np.zeros((2, 5)))
-    assert "`input_shape` in the file is (3,)" in error(run(write(NET + "input_shape = 3"), "--data", "d.npz"))
+    assert "the model says shape (3,)" in error(run(write(NET + "input_shape = 3"), "--data", "d.npz"))
 
 
 def test_files_that_are_no_data(run: Run) -> None:
@@ -252,11 +255,7 @@ def test_help_and_version() -> None:
     assert runner.invoke(main, ["frobnicate"]).exit_code == 2
 
 
-@pytest.mark.parametrize("name", ["main", "analyze"])
-def test_help_does_not_wait_for_torch(name: str) -> None:
-    """What these import at the top of the file must be quick."""
-    tree = ast.parse((ROOT / "splinegraph" / "cli" / f"{name}.py").read_text(encoding="utf-8"))
-    imports = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
-    quick = {"splinegraph.cli.analyze", "splinegraph.errors"}
-    assert {module for module in imports if module.startswith("splinegraph")} <= quick
-    assert "torch" not in ast.unparse([node for node in tree.body if isinstance(node, ast.Import)])
+def test_help_does_not_wait_for_torch() -> None:
+    code = "import sys, splinegraph.cli.main; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "False"

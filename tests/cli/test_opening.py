@@ -1,0 +1,201 @@
+"""Options that say which model and which data, on every command that opens one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+
+from tests.cli.conftest import NET, Run
+
+PROBABILITIES = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2), nn.Softmax(-1)).eval()
+data = torch.utils.data.TensorDataset(torch.eye(3), torch.tensor([0, 1, 1]))
+print("loading")
+"""
+
+
+def told(result: Result) -> dict[str, Any]:
+    """Return the report that was printed, and nothing else was."""
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.stdout))
+
+
+def test_json_on_stdout_is_all_there_is(splinegraph: Run) -> None:
+    Path("loud.py").write_text(PROBABILITIES)  # what the file prints goes elsewhere
+    result = splinegraph("analyze", "loud.py", "--json", "-")
+    assert told(result)["sections"]["graph"]["exact"]
+    assert "loading" in result.stderr
+
+
+def test_the_same_request_gives_the_same_bytes(splinegraph: Run) -> None:
+    texts = {splinegraph("analyze", "net.py", "--json", "-").stdout for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_random_weights_are_those_of_the_seed(splinegraph: Run) -> None:
+    Path("r.py").write_text("from torch import nn\nnet = nn.Linear(2, 2).eval()\n")
+    hashes = [
+        told(splinegraph("analyze", "r.py", "--seed", seed, "--json", "-"))["provenance"]["weights_sha256"]
+        for seed in (0, 0, 1)
+    ]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_json_to_a_file_and_quiet(splinegraph: Run) -> None:
+    result = splinegraph("analyze", "net.py", "--json", "r.json", "--quiet")
+    assert result.exit_code == 0
+    assert result.stdout == "wrote r.json\n"
+    assert json.loads(Path("r.json").read_text())["complete"]
+
+
+def test_a_trailing_softmax_is_split_off_unless_asked_for(splinegraph: Run) -> None:
+    Path("p.py").write_text(PROBABILITIES)
+    report = told(splinegraph("analyze", "p.py", "--json", "-"))
+    assert report["sections"]["graph"]["exact"]
+    assert any("softmax" in note.lower() for note in [*report["notes"], *report["sections"]["graph"]["notes"]])
+    report = told(splinegraph("analyze", "p.py", "--output", "probabilities", "--json", "-"))
+    assert not report["sections"]["graph"]["exact"]
+    assert [n["operator"] for n in report["sections"]["graph"]["nodes"]][-1].startswith("Softmax")
+
+
+def test_mean_and_std_are_one_affine_node_in_front(splinegraph: Run) -> None:
+    np.savez("raw.npz", x=np.random.default_rng(0).normal(size=(5, 3)) * 2 + 1)
+    mean, std = np.array([1.0, 0.0, 2.0]), np.array([2.0, 1.0, 0.5])
+    np.savez("scaled.npz", x=(np.load("raw.npz")["x"] - mean) / std)
+    raw = told(
+        splinegraph("analyze", "net.py", "--data", "raw.npz", "--mean", "1,0,2", "--std", "2,1,.5", "--json", "-")
+    )
+    scaled = told(splinegraph("analyze", "net.py", "--data", "scaled.npz", "--json", "-"))
+    assert [n["operator"] for n in raw["sections"]["graph"]["nodes"]][:3] == ["Input", "Normalize", "Linear"]
+    values = [[row["value"] for row in r["sections"]["maps"]["rows"]] for r in (raw, scaled)]
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-6)
+
+
+def test_weights_from_a_state_dict(splinegraph: Run) -> None:
+    from safetensors.torch import save_file
+
+    torch.manual_seed(1)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    save_file(net.state_dict(), "w.safetensors")
+    torch.save(net.state_dict(), "w.pt")
+    hashes = {
+        told(splinegraph("analyze", "net.py", *more, "--json", "-"))["provenance"]["weights_sha256"]
+        for more in ([], ["--weights", "w.pt"], ["--weights", "w.safetensors"])
+    }
+    assert len(hashes) == 2
+
+
+def test_data_of_a_python_file(splinegraph: Run) -> None:
+    Path("p.py").write_text(PROBABILITIES)
+    report = told(splinegraph("analyze", "p.py", "--data", "p.py:data", "--json", "-"))
+    assert report["sections"]["inputs"]["samples"] == 3
+    assert report["sections"]["inputs"]["labels"]
+    assert set(report["request"]["files"]) == {"p.py"}
+
+
+def test_a_folder_of_images_is_scaled(splinegraph: Run) -> None:
+    from PIL import Image
+
+    Path("cnn.py").write_text("from torch import nn\nnet = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()).eval()\n")
+    for name, size in (("cat", (6, 5)), ("dog", (8, 8))):
+        Path("photos", name).mkdir(parents=True)
+        Image.new("RGB", size, (200, 10, 0)).save(Path("photos", name, "0.png"))
+    result = splinegraph("analyze", "cnn.py", "--data", "photos")
+    assert result.exit_code == 2
+    assert "0.png" in result.stderr
+    assert "--image-size" in result.stderr
+    report = told(splinegraph("analyze", "cnn.py", "--data", "photos", "--image-size", "7,6", "--json", "-"))
+    assert report["sections"]["graph"]["inputs"] == {"input": [3, 7, 6]}
+
+
+def test_an_example_input_from_a_file(splinegraph: Run) -> None:
+    np.save("x.npy", np.zeros((1, 3), dtype=np.float32))
+    result = splinegraph("trace", "net.py", "--input", "x.npy")
+    assert result.exit_code == 0
+    assert "example input: x.npy" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["analyze", "trace", "export"])
+def test_a_program_that_can_execute_code_needs_trust(splinegraph: Run, command: str) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2)).eval()
+    torch.export.save(torch.export.export(net, (torch.zeros(1, 3),)), "net.pt2")
+    out = ["--out", "o.json"] if command == "export" else []
+    result = splinegraph(command, "net.pt2", *out)
+    assert result.exit_code == 2
+    assert f"splinegraph {command} net.pt2 --trust" in result.stderr
+    assert splinegraph(command, "net.pt2", "--trust", *out).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["--mean", "a"], "no list of numbers"),
+        (["--std", "0"], "give positive numbers"),
+        (["--mean", "1,2"], "mean has 2 numbers for 3"),
+        (["--only", "untis"], "did you mean 'units'"),
+        (["--data", "ent.npz"], "did you mean"),
+        (["--data", "net.py:nte"], "net.py:net"),
+        (["--data", "net.py:net"], "cannot read data from a Sequential"),
+        (["--json", "nowhere/r.json"], "cannot write nowhere/r.json"),
+        (["--json", "."], "it is a folder"),
+        (["--image-size", "big"], "such as 224"),
+    ],
+)
+def test_bad_options(splinegraph: Run, arguments: list[str], match: str) -> None:
+    np.savez("net.npz", x=np.zeros((2, 3)))
+    result = splinegraph("analyze", "net.py", *arguments)
+    assert result.exit_code == 2, result.output
+    assert match in result.stderr
+
+
+def test_nothing_is_left_of_a_report_that_cannot_be_written(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fill the disk at the last moment: the old report is still there, and nothing else."""
+    import errno
+    import os
+
+    assert splinegraph("analyze", "net.py", "--out", "o").exit_code == 0
+    before = Path("o/report.json").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = splinegraph("analyze", "net.py", "--out", "o", "--seed", "1")
+    assert result.exit_code == 2
+    assert "free some space" in result.stderr
+    assert Path("o/report.json").read_bytes() == before
+    assert [p.name for p in Path("o").iterdir()] == ["report.json"]
+
+
+def test_markup_and_control_characters_in_a_name(splinegraph: Run) -> None:
+    name = "a[bold]\x1b[31m\n.py"
+    Path(name).write_text(NET)
+    result = splinegraph("analyze", name)
+    assert result.exit_code == 0, result.output
+    assert "a[bold]" in result.stdout
+    assert "\x1b" not in result.stdout
+    missing = splinegraph("analyze", "no\x1b[31m\nne.py")
+    assert missing.exit_code == 2
+    assert "\x1b" not in missing.stderr
+    assert len(missing.stderr.splitlines()) == 1
+
+
+def test_an_interrupt_leaves_nothing_behind(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", stop)
+    result = splinegraph("analyze", "net.py", "--out", "o")
+    assert result.exit_code == 1
+    assert list(Path("o").iterdir()) == []

@@ -1,0 +1,85 @@
+"""`splinegraph rerun`: the same again, or what changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import NET, Run
+
+
+@pytest.fixture
+def report(splinegraph: Run) -> dict[str, Any]:
+    """Analyze the network, with settings that are not the usual ones."""
+    options = ("--seed", 3, "--at", "2,4", "--skip", "units", "--dtype", "float32")
+    result = splinegraph("analyze", "net.py", *options, "--out", "old")
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(Path("old/report.json").read_text()))
+
+
+def change(report: dict[str, Any], **request: Any) -> None:
+    report["request"].update(request)
+    Path("old/report.json").write_text(json.dumps(report))
+
+
+def test_the_same(splinegraph: Run, report: dict[str, Any]) -> None:
+    result = splinegraph("rerun", "old", "--out", "new")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("the same")
+    assert Path("new/report.json").read_bytes() == Path("old/report.json").read_bytes()
+
+
+def test_other_weights(splinegraph: Run, report: dict[str, Any]) -> None:
+    Path("net.py").write_text(NET.replace("seed(0)", "seed(1)"))
+    result = splinegraph("rerun", "old/report.json")
+    assert result.exit_code == 1
+    first, second = result.stdout.splitlines()[:2]
+    assert first.startswith("not the same: the weights differ")
+    assert "weights_sha256" in second
+    files = splinegraph("rerun", "old", "--json", "-")
+    rows = json.loads(files.stdout)["rows"]
+    assert any(row["key"].startswith("request.files") for row in rows)
+    assert any(row["key"].startswith("sections.maps.rows[0]") for row in rows)
+
+
+def test_a_finding_that_was_tampered_with(splinegraph: Run, report: dict[str, Any]) -> None:
+    report["sections"]["codes"]["distinct"] += 1
+    change(report)
+    result = splinegraph("rerun", "old")
+    assert result.exit_code == 1
+    assert "sections.codes.distinct" in result.stdout
+
+
+def test_a_recorded_program_still_needs_trust(splinegraph: Run, report: dict[str, Any]) -> None:
+    Path("evil.pt2").write_bytes(b"")
+    change(report, target="evil.pt2")
+    result = splinegraph("rerun", "old")
+    assert result.exit_code == 2
+    assert "--trust" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("", "is no JSON"),
+        ("[]", "is no report"),
+        ('{"format": "splinegraph graph 1"}', "is no report"),
+        ('{"format": "splinegraph report 99"}', "this version writes a"),
+        ('{"format": "splinegraph report 2"}', "does not record what was asked for"),
+        ('{"format": "splinegraph report 2", "request": {"target": 3}}', "'target' in the report is 3"),
+        ('{"format": "splinegraph report 2", "request": {"seed": 3}}', "does not say what was asked for"),
+        ('{"format": "splinegraph report 2", "request": {"target": "gone.py"}}', "there is no file gone.py"),
+    ],
+)
+def test_bad_reports(splinegraph: Run, text: str, match: str) -> None:
+    Path("r.json").write_text(text)
+    result = splinegraph("rerun", "r.json")
+    assert result.exit_code == 2
+    assert match in result.stderr
+
+
+def test_no_report(splinegraph: Run) -> None:
+    assert "there is no file none.json" in splinegraph("rerun", "none.json").stderr
