@@ -31,7 +31,7 @@ def kind(node: Node) -> str:
 
 
 def describe(graph: SplineGraph) -> str:
-    """Return one line per node: name, operator, shape, exact or not, module and time step."""
+    """Return one line per node: name, operator, shape, exact or not, module and time step; then the notes."""
     rows = [("node", "operator", "shape", "kind", "reads", "module")]
     for node in graph.nodes:
         step = "" if node.step is None else f" t={node.step}"
@@ -49,7 +49,8 @@ def describe(graph: SplineGraph) -> str:
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     obstacles = ", ".join(sorted({f"{n.op.label} ({n.op.family})" for n in graph.obstacles}))
     verdict = "exactly piecewise affine" if graph.exact else f"not piecewise affine because of {obstacles}"
-    return "\n".join([f"{graph.name}: {len(graph.operators)} operators, {verdict}", *lines])
+    notes = [f"note: {note}" for note in graph.notes]
+    return "\n".join([f"{graph.name}: {len(graph.operators)} operators, {verdict}", *lines, *notes])
 
 
 def to_networkx(graph: SplineGraph) -> networkx.DiGraph[str]:

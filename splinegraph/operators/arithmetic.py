@@ -16,7 +16,7 @@ from splinegraph.operators.linear import Parts
 from splinegraph.operators.registry import Call, Value, constant, lowers, negative
 from splinegraph.operators.shape import align, unsqueeze_to
 
-__all__ = ["CumulativeSum", "Reduce", "Scale", "Shift"]
+__all__ = ["CumulativeSum", "Reduce", "Scale", "Shift", "add", "divide", "multiply", "scale"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +117,9 @@ class CumulativeSum(AffineOperator):
 
 def _numbers(call: Call, *items: Any) -> tuple[Any, ...]:
     """Return live truth values and integers as numbers of the graph's dtype, where the result is one."""
-    from splinegraph.operators.comparison import ToFloat
+    from splinegraph.operators.comparison import number
 
-    def number(x: Any) -> Any:
-        other = isinstance(x, Value) and not x.dtype.is_floating_point
-        return call.emit(ToFloat(), x, shape=x.shape) if other and call.dtype.is_floating_point else x
-
-    return tuple(map(number, items))
+    return tuple(number(call, x) if isinstance(x, Value) and call.dtype.is_floating_point else x for x in items)
 
 
 def _setting(call: Call, number: float) -> float:
@@ -183,7 +179,8 @@ def _neg(call: Call, x: Value) -> Any:
 
 
 @lowers("aten.mul.Tensor", "aten.mul.Scalar")
-def _mul(call: Call, a: Any, b: Any) -> Any:
+def multiply(call: Call, a: Any, b: Any) -> Any:
+    """Return a * b."""
     from splinegraph.operators.bilinear import lower_product
     from splinegraph.operators.comparison import lower_both
     from splinegraph.operators.winners import fuse_winners
@@ -196,8 +193,9 @@ def _mul(call: Call, a: Any, b: Any) -> Any:
     return scale(call, a, b) if isinstance(a, Value) else scale(call, b, a)
 
 
-@lowers("aten.div.Tensor", "aten.div.Scalar")
-def _div(call: Call, a: Any, b: Any) -> Any:
+@lowers("aten.div.Tensor", "aten.div.Scalar", "aten.true_divide.Tensor", "aten.divide.Tensor")
+def divide(call: Call, a: Any, b: Any) -> Any:
+    """Return a / b."""
     from splinegraph.operators.bilinear import lower_quotient
     from splinegraph.operators.smooth import Reciprocal
 
@@ -209,22 +207,17 @@ def _div(call: Call, a: Any, b: Any) -> Any:
     return scale(call, call.emit(Reciprocal(), b, shape=b.shape), a)
 
 
-@lowers("aten.div.Tensor_mode")
-def _div_mode(call: Call, a: Any, b: Any, *, rounding_mode: str | None = None) -> Any:
-    return _div(call, a, b) if rounding_mode is None else call.opaque()
-
-
 @lowers("aten.addcmul.default")
 def _addcmul(call: Call, x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
     x, a, b = _numbers(call, x, a, b)
     live = isinstance(a, Value) or isinstance(b, Value)
-    return add(call, x, _mul(call, a, b) if live else constant(torch.mul, a, b), value)
+    return add(call, x, multiply(call, a, b) if live else constant(torch.mul, a, b), value)
 
 
 @lowers("aten.lerp.Scalar", "aten.lerp.Tensor")
 def _lerp(call: Call, a: Any, b: Any, weight: Any) -> Any:
     if isinstance(weight, Value):
-        return call.opaque()
+        return add(call, a, multiply(call, weight, add(call, b, a, -1.0)))
     complement = 1 - weight if isinstance(weight, float | int) else constant(torch.rsub, weight, 1)
     return add(call, scale(call, a, complement), scale(call, b, weight))
 

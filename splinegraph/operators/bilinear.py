@@ -215,7 +215,10 @@ def _attention(
             remedy="call it with dropout_p=0 outside of training",
         )
     q, k = call.shape_of(query), call.shape_of(key)
-    if enable_gqa or min(len(q), len(k), call.rank(value)) < 3:
+    if enable_gqa and len(q) > 2 and q[-3] != k[-3]:
+        key, value = (_repeated(call, item, q[-3] // call.shape_of(item)[-3]) for item in (key, value))
+        k = call.shape_of(key)
+    if min(len(q), len(k), call.rank(value)) < 3:
         return call.opaque()
     factor = 1 / math.sqrt(q[-1]) if scale is None else float(scale)
     batch = torch.broadcast_shapes(q[:-2], k[:-2])
@@ -228,6 +231,15 @@ def _attention(
     else:
         weights = None if isinstance(attn_mask, Value) else constant(_weights, scores, attn_mask, factor, is_causal)
     return call.opaque() if weights is None else _matmul(call, weights, value)
+
+
+def _repeated(call: Call, x: Any, times: int) -> Any:
+    """Return keys or values with each head repeated, so that several queries share it."""
+    from splinegraph.operators.picking import pick
+
+    if not isinstance(x, Value):
+        return constant(torch.repeat_interleave, x, times, -3)
+    return pick(call, x, -3, torch.arange(x.shape[-3]).repeat_interleave(times))
 
 
 def _transposed(call: Call, x: Any) -> Any:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from splinegraph.core.affine import AffineOperator
-from splinegraph.core.algebra import unbroadcast
+from splinegraph.core.algebra import LinearCombination, unbroadcast
 from splinegraph.core.operator import Boxes, Conditions, Piece, Shapes, SplineOperator
 from splinegraph.core.parameters import Expression
 from splinegraph.core.values import Box, Curvature, Monotonicity
@@ -19,7 +19,7 @@ from splinegraph.operators.discontinuous import LocallyConstant
 from splinegraph.operators.order import half_spaces, places
 from splinegraph.operators.registry import Call, Value, constant, lowers
 
-__all__ = ["Comparison", "ToFloat", "Where", "lower_both", "lower_where"]
+__all__ = ["Comparison", "ToFloat", "Where", "lower_both", "lower_where", "number", "truth"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,6 +259,15 @@ class ToFloat(AffineOperator):
         return 1.0
 
 
+def number(call: Call, x: Value, dtype: torch.dtype | None = None) -> Value:
+    """Return a truth value or integer as a number: floating, or an integer of the given dtype."""
+    if x.dtype.is_floating_point:
+        return x
+    inner = call.args_of(x)[0] if isinstance(call.operator_of(x), ToFloat) else x
+    like = _NUMBER if dtype is None else Expression(torch.zeros, ((),), {"dtype": dtype})
+    return call.emit(ToFloat(like), inner, shape=x.shape)
+
+
 # lowerings
 
 
@@ -273,7 +282,7 @@ def _compare(call: Call, a: Any, b: Any) -> Value:
     return call.emit(Comparison(kind, b), a) if isinstance(a, Value) else call.emit(Comparison(_MIRRORED[kind], a), b)
 
 
-def _truth(call: Call, x: Any) -> Any:
+def truth(call: Call, x: Any) -> Any:
     """Return whether x is not zero, live or constant."""
     if isinstance(x, Value):
         return x if x.dtype == torch.bool else call.emit(Comparison("ne", 0.0), x, shape=x.shape)
@@ -282,7 +291,7 @@ def _truth(call: Call, x: Any) -> Any:
 
 @lowers("aten.logical_not.default", "aten.bitwise_not.default")
 def _not(call: Call, x: Value) -> Any:
-    return call.opaque() if call.dtype != torch.bool else lower_where(call, _truth(call, x), False, True)
+    return call.opaque() if call.dtype != torch.bool else lower_where(call, truth(call, x), False, True)
 
 
 @lowers(
@@ -296,7 +305,7 @@ def _logic(call: Call, a: Any, b: Any) -> Any:
     a, b = (a, b) if isinstance(a, Value) else (b, a)
     if "and" in call.target:
         return lower_both(call, a, b)
-    return lower_where(call, _truth(call, a), True, _truth(call, b))
+    return lower_where(call, truth(call, a), True, truth(call, b))
 
 
 @lowers("aten.logical_xor.default", "aten.bitwise_xor.Tensor", "aten.__xor__.Tensor")
@@ -304,13 +313,30 @@ def _xor(call: Call, a: Any, b: Any) -> Any:
     if call.dtype != torch.bool:
         return call.opaque()
     a, b = (a, b) if isinstance(a, Value) else (b, a)
-    a, b = _truth(call, a), _truth(call, b)
+    a, b = truth(call, a), truth(call, b)
     return call.emit(Comparison("ne"), a, b) if isinstance(b, Value) else call.emit(Comparison("ne", b), a)
 
 
 def lower_both(call: Call, a: Value, b: Any) -> Any:
     """Return whether neither of two truth values is false; b may be constant."""
-    return lower_where(call, _truth(call, a), _truth(call, b), False)
+    return lower_where(call, truth(call, a), truth(call, b), False)
+
+
+@lowers("aten.any.dim", "aten.any.dims", "aten.all.dim", "aten.all.dims")
+def _quantified(call: Call, x: Value, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return whether the largest (for all: the smallest) truth value of the axes is true."""
+    from splinegraph.operators.arithmetic import dims_of
+    from splinegraph.operators.maximum import Amax
+    from splinegraph.operators.normalizing import crosses_batch
+
+    dims = dims_of(dim, x.ndim)
+    if crosses_batch(x, dims):
+        return call.opaque()
+    values = call.emit(ToFloat(), truth(call, x), shape=x.shape)
+    if ".any." in call.target:
+        return call.emit(Comparison("gt", 0.5), call.emit(Amax(dims, keepdim), values, shape=call.shape))
+    opposite = call.emit(LinearCombination((-1.0,)), values, shape=x.shape)
+    return call.emit(Comparison("lt", -0.5), call.emit(Amax(dims, keepdim), opposite, shape=call.shape))
 
 
 @lowers("aten.where.self", "aten.where.ScalarOther", "aten.where.ScalarSelf", "aten.where.Scalar")

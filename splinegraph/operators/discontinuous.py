@@ -24,7 +24,9 @@ from splinegraph.operators.elementwise import LowerClamp
 from splinegraph.operators.order import half_spaces, places
 from splinegraph.operators.registry import Call, Value, lowers
 
-__all__ = ["Ceil", "Floor", "Hardshrink", "Heaviside", "LocallyConstant", "Round", "Sign", "Threshold", "Trunc"]
+__all__ = [
+    "Ceil", "Floor", "Hardshrink", "Heaviside", "LocallyConstant", "Round", "Sign", "Staircase", "Threshold", "Trunc",
+]  # fmt: skip
 
 
 # elementwise, with breakpoints
@@ -176,7 +178,7 @@ class _ConstantPiece(Piece):
         return tuple(u.new_zeros(()).expand(*leading, *shape) for shape in self.shapes)
 
 
-class _Staircase(LocallyConstant):
+class Staircase(LocallyConstant):
     """Rounds to an integer, which is the code: unboundedly many pieces."""
 
     @abc.abstractmethod
@@ -220,7 +222,7 @@ class _Staircase(LocallyConstant):
 
 @lowers("aten.round.default")
 @dataclass(frozen=True, eq=False)
-class Round(_Staircase):
+class Round(Staircase):
     """The nearest integer; halves go to the even one."""
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -232,7 +234,7 @@ class Round(_Staircase):
 
 @lowers("aten.floor.default")
 @dataclass(frozen=True, eq=False)
-class Floor(_Staircase):
+class Floor(Staircase):
     """The next integer below."""
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -244,7 +246,7 @@ class Floor(_Staircase):
 
 @lowers("aten.ceil.default")
 @dataclass(frozen=True, eq=False)
-class Ceil(_Staircase):
+class Ceil(Staircase):
     """The next integer above."""
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -256,7 +258,7 @@ class Ceil(_Staircase):
 
 @lowers("aten.trunc.default", "aten.fix.default")
 @dataclass(frozen=True, eq=False)
-class Trunc(_Staircase):
+class Trunc(Staircase):
     """The next integer towards zero."""
 
     def forward(self, *xs: Tensor) -> Tensor:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from splinegraph.operators.arithmetic import add
 from splinegraph.operators.registry import Call, Value, constant, lowers, negative
@@ -20,22 +18,29 @@ __all__: list[str] = []
     "aten.zeros_like.default", "aten.new_zeros.default", "aten.zero.default",
     "aten.empty_like.default", "aten.new_empty.default",  # uninitialized: any value will do
 )  # fmt: skip
-def _zeros(call: Call, x: Value, *_: Any, **__: Any) -> Any:
-    return call.full(0)
+def _zeros(call: Call, x: Value, *_: Any, **kwargs: Any) -> Any:
+    return _full(call, 0, kwargs)
 
 
 @lowers("aten.ones_like.default", "aten.new_ones.default")
-def _ones(call: Call, x: Value, *_: Any, **__: Any) -> Any:
-    return call.full(1)
+def _ones(call: Call, x: Value, *_: Any, **kwargs: Any) -> Any:
+    return _full(call, 1, kwargs)
 
 
 @lowers("aten.full_like.default", "aten.fill.Scalar")
-def _full_like(call: Call, x: Value, number: float, **_: Any) -> Any:
-    return call.full(number)
+def _full_like(call: Call, x: Value, number: float, **kwargs: Any) -> Any:
+    return _full(call, number, kwargs)
 
 
 @lowers("aten.new_full.default")
-def _new_full(call: Call, x: Value, size: Any, number: float, **_: Any) -> Any:
+def _new_full(call: Call, x: Value, size: Any, number: float, **kwargs: Any) -> Any:
+    return _full(call, number, kwargs)
+
+
+def _full(call: Call, number: float, kwargs: dict[str, Any]) -> Any:
+    """Return a constant; tell of a floating type that is written into the model."""
+    if isinstance(kwargs.get("dtype"), torch.dtype) and call.dtype.is_floating_point:
+        call.note(f"constants are cast to {call.dtype}, as the model does")
     return call.full(number)
 
 
@@ -43,25 +48,6 @@ def _new_full(call: Call, x: Value, size: Any, number: float, **_: Any) -> Any:
 def _copy(call: Call, x: Any, source: Any, *_: Any) -> Any:
     """Return the source in the shape and dtype of what it is written over."""
     return expand(call, cast(call, source))
-
-
-@lowers("aten.index_put.default")
-def _index_put(call: Call, x: Any, indices: Sequence[Any], value: Any, accumulate: bool = False) -> Any:
-    """Lower ``x[mask] = number`` and ``x[:, index] = number``."""
-    axis, index = next((i, index) for i, index in enumerate(indices) if index is not None)
-    known = index if isinstance(index, Value) else call.fixed(index)
-    if any(other is not None for other in indices[axis + 1 :]) or accumulate or call.rank(value) or known is None:
-        return call.opaque()
-    if known.dtype == torch.bool and tuple(known.shape) == call.shape:
-        from splinegraph.operators.comparison import lower_where
-
-        return lower_where(call, index, value, x)
-    cuts_batch = isinstance(x, Value) and x.layout is not None and x.layout.axis == axis
-    if not isinstance(x, Value) or not isinstance(known, Tensor) or known.ndim > 1 or cuts_batch:
-        return call.opaque()
-    mask = torch.zeros(x.shape[axis], dtype=torch.bool)
-    mask[known] = True
-    return fill(call, x, mask.reshape(-1, *(1,) * (x.ndim - axis - 1)), value)
 
 
 # assignments to a part, as functionalization writes them

@@ -367,12 +367,3 @@ def _softmax(call: Call, x: Value, dim: int, *_: Any, **__: Any) -> Any:
 def _logsumexp(call: Call, x: Value, dim: Any, keepdim: bool = False) -> Any:
     dims = dims_of(dim, x.ndim)
     return call.opaque() if crosses_batch(x, dims) else call.emit(LogSumExp(dims, keepdim), x)
-
-
-@lowers("aten.linalg_vector_norm.default", "aten.norm.ScalarOpt_dim", "aten.linalg_norm.default")
-def _vector_norm(call: Call, x: Value, ord: Any = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> Any:
-    dims = dims_of(dim, x.ndim)
-    spectral = "linalg_norm" in call.target and ord is not None and len(dims) > 1
-    if ord not in (None, 2) or spectral or crosses_batch(x, dims):
-        return call.opaque()
-    return call.emit(VectorNorm(dims, keepdim), x)

@@ -40,7 +40,7 @@ class Opaque(Operator):
         Name of the call, such as 'aten.special_erfcx.default'.
     index : int or None
     floating : bool
-        Whether the result is floating, so that it can have a tangent.
+        Whether the result is floating or complex, so that it can have a tangent.
     """
 
     function: Callable[..., Any]
@@ -63,20 +63,22 @@ class Opaque(Operator):
         return f"Opaque({self.target or getattr(self.function, '__name__', 'call')})"
 
     def forward(self, *xs: Tensor) -> Tensor:
-        dtype = next((x.dtype for x in xs if x.is_floating_point()), None)
+        dtype = next((x.dtype.to_real() for x in xs if _moves(x)), None)
         kwargs = {k: _retype(_fill(v, xs), dtype) for k, v in self.kwargs.items()}
         result = self.function(*_fill(self.args, xs), **kwargs)
         if isinstance(result, tuple | list):
             result = result[self.index or 0]
         # the graph runs in one floating type, whatever type the call asked for
-        value: Tensor = result.to(dtype) if dtype is not None and result.is_floating_point() else result
+        if dtype is None or not _moves(result):
+            return result  # type: ignore[no-any-return]
+        value: Tensor = result.to(dtype.to_complex() if result.is_complex() else dtype)
         return value
 
     def linearize(self, *xs: Tensor) -> Piece:
-        if not self.floating or not any(x.is_floating_point() for x in xs):
+        if not self.floating or not any(map(_moves, xs)):
             return _StillPiece(self.forward(*xs), tuple(x.shape for x in xs))
         with torch.enable_grad():  # where torch knows no derivative, torch.func gives zeros and no error
-            value = self.forward(*(x.detach().requires_grad_(x.is_floating_point()) for x in xs))
+            value = self.forward(*(x.detach().requires_grad_(_moves(x)) for x in xs))
         if not value.requires_grad:
             raise self.without_tangent("torch has no derivative for it")
         return _JacobianPiece(self, xs)
@@ -126,7 +128,7 @@ class _JacobianPiece(Piece):
 
     def __init__(self, operator: Opaque, xs: Sequence[Tensor]) -> None:
         self._operator, self._xs = operator, tuple(xs)
-        self._moving = [i for i, x in enumerate(xs) if x.is_floating_point()]
+        self._moving = [i for i, x in enumerate(xs) if _moves(x)]
 
     def apply(self, *xs: Tensor) -> Tensor:
         steps = [x - y if i in self._moving else y for i, (x, y) in enumerate(zip(xs, self._xs, strict=True))]
@@ -186,6 +188,11 @@ class _JacobianPiece(Piece):
             raise self._operator.without_tangent(str(error).split("\n")[0]) from error
 
 
+def _moves(x: Tensor) -> bool:
+    """Return whether a value can have a tangent."""
+    return x.is_floating_point() or x.is_complex()
+
+
 def _fill(tree: Any, xs: Sequence[Tensor]) -> Any:
     """Return the template with tensors in its holes."""
     if isinstance(tree, Hole):
@@ -200,6 +207,10 @@ def _fill(tree: Any, xs: Sequence[Tensor]) -> Any:
 def _retype(value: Any, dtype: torch.dtype | None) -> Any:
     """Return a floating type that the call asks for as that of the graph."""
     return dtype if isinstance(value, torch.dtype) and value.is_floating_point and dtype is not None else value
+
+
+def _continuous(dtype: torch.dtype) -> bool:
+    return dtype.is_floating_point or dtype.is_complex
 
 
 def opaque_call(
@@ -220,9 +231,9 @@ def opaque_call(
 
     fixed, named = tuple(template(a) for a in args), {key: template(item) for key, item in kwargs.items()}
     if len(call.shapes) == 1:
-        operator = Opaque(function, fixed, named, call.target, None, call.dtype.is_floating_point)
+        operator = Opaque(function, fixed, named, call.target, None, _continuous(call.dtype))
         return call.emit(operator, *live.values())
     return tuple(
-        call.emit(Opaque(function, fixed, named, call.target, i, dtype.is_floating_point), *live.values(), shape=shape)
+        call.emit(Opaque(function, fixed, named, call.target, i, _continuous(dtype)), *live.values(), shape=shape)
         for i, (shape, dtype) in enumerate(zip(call.shapes, call.dtypes, strict=True))
     )

@@ -175,9 +175,12 @@ def _upsample_nearest(call: Call, x: Value, size: Any, *scales: Any) -> Value:
     "aten.upsample_linear1d.vec", "aten.upsample_bilinear2d.vec", "aten.upsample_trilinear3d.vec",
     "aten.upsample_bicubic2d.vec", "aten.upsample_linear1d.default", "aten.upsample_bilinear2d.default",
     "aten.upsample_trilinear3d.default", "aten.upsample_bicubic2d.default",
+    "aten._upsample_bilinear2d_aa.vec", "aten._upsample_bicubic2d_aa.vec",
+    "aten._upsample_bilinear2d_aa.default", "aten._upsample_bicubic2d_aa.default",
 )  # fmt: skip
 def _upsample_linear(call: Call, x: Value, size: Any, align_corners: bool, *scales: Any) -> Value:
     mode = "bicubic" if "bicubic" in call.target else "linear"
+    mode = f"{mode}-antialias" if "_aa." in call.target else mode
     return _resample(call, x, mode, align_corners, _scales(call, scales))
 
 
@@ -202,10 +205,15 @@ def _interpolation(n: int, m: int, mode: str, align_corners: bool | None, scale:
     """Return torch's interpolation along one axis as a matrix, read off the identity."""
     ops = torch.ops.aten
     identity = torch.eye(n, dtype=torch.float64)[None]
-    if mode == "bicubic":  # exists in two dimensions only: interpolate along one of them
-        rows: Tensor = ops.upsample_bicubic2d.default(identity[..., None], [m, 1], bool(align_corners), scale, None)[
-            ..., 0
-        ]
+    planar = {
+        "bicubic": ops.upsample_bicubic2d,
+        "bicubic-antialias": ops._upsample_bicubic2d_aa,
+        "linear-antialias": ops._upsample_bilinear2d_aa,
+    }
+    if mode in planar:  # exists in two dimensions only: interpolate along one of them; the antialiased ones
+        # of torch 2.13 ignore an axis beside one of size 1
+        plane = identity[..., None].repeat(1, 1, 1, 2)
+        rows: Tensor = planar[mode].default(plane, [m, 2], bool(align_corners), scale, None)[..., 0]
     elif mode == "linear":
         rows = ops.upsample_linear1d.default(identity, [m], bool(align_corners), scale)
     else:

@@ -95,6 +95,9 @@ class Call(Protocol):
     def fixed(self, value: Any) -> torch.Tensor | None:
         """Return the value of a constant that depends neither on an input nor on the batch size."""
 
+    def at(self, value: Any, batch: int) -> Any:
+        """Return the value of a constant at some batch size."""
+
     def shape_of(self, value: Any) -> tuple[int, ...]:
         """Return the shape at batch size 1 of a live value, a tensor, an expression or a number."""
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from splinegraph.core.algebra import Select
 from splinegraph.operators.arithmetic import add
@@ -16,8 +14,6 @@ from splinegraph.operators.shape import (
     Concat,
     Expand,
     Flip,
-    Gather,
-    IndexSelect,
     MaskedFill,
     Permute,
     Repeat,
@@ -27,7 +23,7 @@ from splinegraph.operators.shape import (
     unsqueeze_to,
 )
 
-__all__ = ["blend", "cast", "expand", "fill", "unsqueeze"]
+__all__ = ["blend", "cast", "expand", "fill", "permute", "unsqueeze"]
 
 
 @lowers(
@@ -61,22 +57,30 @@ def _native_dropout(call: Call, x: Value, p: float, train: bool | None) -> Any:
 
 
 @lowers("aten.to.dtype", "aten._to_copy.default", "aten.to.dtype_layout", "aten.type_as.default", "aten.to.device")
-def cast(call: Call, x: Any, *_: Any, **__: Any) -> Any:
+def cast(call: Call, x: Any, *args: Any, **kwargs: Any) -> Any:
     """Return x in the dtype of the call's result; all floating types are one."""
     if not isinstance(x, Value):
         return constant(torch.Tensor.to, x, dtype=call.dtype)
     if x.dtype.is_floating_point and call.dtype.is_floating_point:
         if x.dtype != call.dtype:
             call.note(f"a cast from {x.dtype} to {call.dtype} is seen as the identity")
+        elif call.dtype in (*args, kwargs.get("dtype")):  # the model may round to it when it runs in another type
+            call.note(f"a cast to {call.dtype} is seen as the identity")
         return x
-    if call.dtype.is_floating_point:
-        from splinegraph.operators.comparison import ToFloat
+    if x.dtype == call.dtype or call.dtype.is_complex:
+        return x if x.dtype == call.dtype else call.opaque()
+    from splinegraph.operators.comparison import number, truth
+    from splinegraph.operators.division import ToInteger
 
-        return call.emit(ToFloat(), x, shape=x.shape)
-    return x if x.dtype == call.dtype else call.opaque()
+    if call.dtype == torch.bool:
+        return truth(call, x)
+    if x.dtype.is_floating_point:
+        x = call.emit(ToInteger(), x, shape=x.shape)
+    return x if x.dtype == call.dtype else number(call, x, None if call.dtype.is_floating_point else call.dtype)
 
 
-def _permute(call: Call, x: Value, dims: Sequence[int]) -> Value:
+def permute(call: Call, x: Value, dims: Sequence[int]) -> Value:
+    """Return x with its axes in another order."""
     dims = tuple(negative(d, x.ndim) for d in dims)
     if dims == tuple(range(-x.ndim, 0)):
         return x
@@ -85,19 +89,19 @@ def _permute(call: Call, x: Value, dims: Sequence[int]) -> Value:
 
 @lowers("aten.permute.default")
 def _permute_call(call: Call, x: Value, dims: Sequence[int]) -> Value:
-    return _permute(call, x, dims)
+    return permute(call, x, dims)
 
 
 @lowers("aten.transpose.int", "aten.swapaxes.default", "aten.swapdims.default")
 def _transpose(call: Call, x: Value, dim0: int, dim1: int) -> Value:
     dims = list(range(x.ndim))
     dims[dim0], dims[dim1] = dims[dim1], dims[dim0]
-    return _permute(call, x, dims)
+    return permute(call, x, dims)
 
 
 @lowers("aten.t.default", "aten.numpy_T.default")
 def _reverse_axes(call: Call, x: Value) -> Value:
-    return _permute(call, x, range(x.ndim)[::-1])
+    return permute(call, x, range(x.ndim)[::-1])
 
 
 @lowers("aten.mT.default", "aten.adjoint.default")
@@ -111,7 +115,7 @@ def _movedim(call: Call, x: Value, source: int | Sequence[int], destination: int
     destination = [destination] if isinstance(destination, int) else list(destination)
     placed = {d % x.ndim: s % x.ndim for s, d in zip(source, destination, strict=True)}
     rest = iter(d for d in range(x.ndim) if d not in placed.values())
-    return _permute(call, x, [placed[i] if i in placed else next(rest) for i in range(x.ndim)])
+    return permute(call, x, [placed[i] if i in placed else next(rest) for i in range(x.ndim)])
 
 
 @lowers("aten.expand.default", "aten.expand_as.default", "aten.broadcast_to.default")
@@ -213,68 +217,13 @@ def _repeat(call: Call, x: Value, times: Sequence[Any]) -> Any:
     return call.emit(Repeat((1,) * (x.ndim - len(times)) + tuple(times)), x)
 
 
-def _pick(call: Call, x: Value, dim: int, index: Tensor, shape: Sequence[int] | None = None) -> Value:
-    return call.emit(IndexSelect(negative(dim, x.ndim), index), x, shape=shape)
-
-
-@lowers("aten.repeat_interleave.self_int")
-def _repeat_interleave(call: Call, x: Value, repeats: Any, dim: int | None = None, **_: Any) -> Any:
-    if dim is None or not isinstance(repeats, int) or (x.layout and dim % x.ndim == x.layout.axis):
-        return call.opaque()
-    return _pick(call, x, dim, torch.arange(x.shape[dim]).repeat_interleave(repeats))
-
-
-@lowers("aten.index_select.default")
-def _index_select(call: Call, x: Value, dim: int, index: Any) -> Any:
-    fixed = call.fixed(index)
-    return call.opaque() if fixed is None else _pick(call, x, dim, fixed)
-
-
-@lowers("aten.gather.default")
-def _gather(call: Call, x: Any, dim: int, index: Any, **_: Any) -> Any:
-    if isinstance(index, Value) or not isinstance(x, Value) or x.ndim == 0:
-        return call.opaque()
-    return call.emit(Gather(negative(dim, x.ndim), index), x)
-
-
-@lowers("aten.index.Tensor")
-def _index(call: Call, x: Any, indices: Sequence[Any]) -> Any:
-    """Lower x[..., i, j, ...] with constant, adjacent index tensors to one pick from the flattened axes."""
-    axes = [i for i, index in enumerate(indices) if index is not None]
-    fixed = [call.fixed(indices[i]) for i in axes]
-    known = [f for f in fixed if f is not None and f.dtype != torch.bool]
-    adjacent = axes == list(range(axes[0], axes[0] + len(axes)))
-    cuts_batch = isinstance(x, Value) and x.layout is not None and x.layout.axis in axes
-    if not isinstance(x, Value) or not adjacent or len(known) != len(axes) or cuts_batch:
-        return call.opaque()
-    sizes = [x.shape[i] for i in axes]
-    flat = torch.zeros((), dtype=torch.int64)
-    for index, size in zip(torch.broadcast_tensors(*known), sizes, strict=True):
-        flat = flat * size + index % size
-    head, tail = x.shape[: axes[0]], x.shape[axes[-1] + 1 :]
-    merged = call.reshape(x, shape=(*head, math.prod(sizes), *tail))
-    picked = _pick(call, merged, -1 - len(tail), flat.reshape(-1), (*head, flat.numel(), *tail))
-    return call.reshape(picked)
-
-
-@lowers("aten.unfold.default")
-def _unfold(call: Call, x: Value, dim: int, size: int, step: int) -> Value:
-    dim %= x.ndim
-    windows = torch.arange(x.shape[dim]).unfold(0, size, step)
-    head, tail = x.shape[:dim], x.shape[dim + 1 :]
-    picked = _pick(call, x, dim, windows.reshape(-1), (*head, windows.numel(), *tail))
-    apart = call.reshape(picked, shape=(*head, *windows.shape, *tail))
-    order = [*range(dim + 1), *range(dim + 2, x.ndim + 1), dim + 1]
-    return _permute(call, apart, order)
-
-
 @lowers("aten.pixel_shuffle.default")
 def _pixel_shuffle(call: Call, x: Value, factor: int) -> Value:
     *head, c, h, w = x.shape
     n, c = len(head), c // factor**2
     apart = call.reshape(x, shape=(*head, c, factor, factor, h, w))
     order = [*range(n), n, n + 3, n + 1, n + 4, n + 2]
-    return call.reshape(_permute(call, apart, order))
+    return call.reshape(permute(call, apart, order))
 
 
 @lowers("aten.pixel_unshuffle.default")
@@ -283,7 +232,7 @@ def _pixel_unshuffle(call: Call, x: Value, factor: int) -> Value:
     n = len(head)
     apart = call.reshape(x, shape=(*head, c, h // factor, factor, w // factor, factor))
     order = [*range(n), n, n + 2, n + 4, n + 1, n + 3]
-    return call.reshape(_permute(call, apart, order))
+    return call.reshape(permute(call, apart, order))
 
 
 # masks

@@ -10,7 +10,6 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch import Tensor
 from splinegraph.core.operator import Boxes, Operator, Piece, Shapes
 from splinegraph.core.values import Box, Curvature, Monotonicity
 from splinegraph.operators.base import ElementwisePiece
-from splinegraph.operators.registry import Call, Value, lowers
+from splinegraph.operators.registry import lowers
 
 __all__ = [
     "DifferentiableElementwise", "Exp", "Expm1", "Kink", "Log", "Log1p", "Pow", "Profile", "Reciprocal",
@@ -350,40 +349,3 @@ class Reciprocal(SmoothElementwise):
 
     def slope(self, x: Tensor, y: Tensor) -> Tensor:
         return -y * y
-
-
-# lowerings with something to decide
-
-
-@lowers("aten.pow.Tensor_Scalar")
-def _pow(call: Call, x: Any, exponent: Any) -> Any:
-    if not isinstance(x, Value) or not isinstance(exponent, int | float) or exponent == 0:
-        return call.opaque()
-    if exponent < 0 and exponent == int(exponent):
-        return call.emit(Reciprocal(), _pow(call, x, -exponent))
-    named: dict[float, SmoothElementwise] = {2.0: Square(), 0.5: Sqrt(), -0.5: Rsqrt()}
-    return x if exponent == 1 else call.emit(named.get(exponent) or Pow(float(exponent)), x)
-
-
-@lowers("aten.exp2.default", "aten.special_exp2.default")
-def _exp2(call: Call, x: Value) -> Value:
-    from splinegraph.operators.arithmetic import Scale
-
-    return call.emit(Exp(), call.emit(Scale(math.log(2)), x))
-
-
-@lowers("aten.pow.Scalar")
-def _scalar_pow(call: Call, base: Any, exponent: Value) -> Value | Any:
-    from splinegraph.operators.arithmetic import Scale
-
-    if not isinstance(base, int | float) or base <= 0:
-        return call.opaque()
-    return call.emit(Exp(), call.emit(Scale(math.log(base)), exponent))
-
-
-@lowers("aten.log2.default", "aten.log10.default")
-def _log_to_a_base(call: Call, x: Value) -> Value:
-    from splinegraph.operators.arithmetic import Scale
-
-    base = 2 if "log2" in call.target else 10
-    return call.emit(Scale(1 / math.log(base)), call.emit(Log(), x))

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from splinegraph.core.algebra import Select
 from splinegraph.core.operator import Boxes, Piece, Shapes
-from splinegraph.core.parameters import Context, leaves
 from splinegraph.core.values import Box, Curvature, Monotonicity
 from splinegraph.operators.base import ElementwisePiece
 from splinegraph.operators.comparison import Comparison, ToFloat, Where
@@ -152,9 +151,17 @@ def arg_extremum(
 
 @lowers("aten.scatter.value", "aten.scatter.src")
 def _scatter(call: Call, base: Any, dim: int, index: Any, src: Any) -> Any:
-    """Recognize zeros with ones put at the indices of a top-k: the mask of the winners."""
-    operator = call.operator_of(index) if isinstance(index, Value) else None
-    if not isinstance(operator, TopKIndices) or not _is_full(base, 0) or not _is_full(src, 1):
+    """Write at constant places; zeros with ones put at the indices of a top-k are the mask of the winners."""
+    from splinegraph.operators.scattering import is_full, scatter
+
+    if not isinstance(index, Value):
+        return scatter(call, base, dim, index, src)
+    operator = call.operator_of(index)
+    if isinstance(src, Value) and is_full(call, base, 0) and call.dtype.is_floating_point:
+        from splinegraph.operators.live_index import live_scatter
+
+        return live_scatter(call, dim, index, src, unique=True) or call.opaque()
+    if not isinstance(operator, TopKIndices) or not is_full(call, base, 0) or not is_full(call, src, 1):
         return call.opaque()
     (x,) = call.args_of(index)
     if operator.dim != negative(dim, index.ndim) or x.shape != call.shape:
@@ -163,13 +170,6 @@ def _scatter(call: Call, base: Any, dim: int, index: Any, src: Any) -> Any:
         return call.opaque()
     mask = call.emit(TopKMask(operator.k, operator.dim, operator.largest), x, shape=x.shape)
     return mask if call.dtype != torch.bool else call.emit(Comparison("gt", 0.5), mask)
-
-
-def _is_full(value: Any, number: float) -> bool:
-    """Return whether a constant is, and stays, full of one number."""
-    if isinstance(value, Value) or any(leaf.requires_grad for leaf in leaves(value)):
-        return False
-    return bool((torch.as_tensor(Context(batch=1).value(value)) == number).all())
 
 
 def fuse_winners(call: Call, a: Value, b: Value) -> Value | None:

@@ -15,6 +15,7 @@ from splinegraph.core.layout import BatchLayout
 from splinegraph.core.parameters import BATCH, Expression
 from splinegraph.errors import BatchError, ShapeError, TraceError
 from splinegraph.operators.registry import Value
+from splinegraph.tracers.capturing import CapturedProgram
 from splinegraph.tracers.inputs import Example
 from splinegraph.tracers.lowering import Lowering
 
@@ -23,7 +24,7 @@ __all__ = ["Choice", "bind", "choose", "finish", "state_of"]
 Choice = Sequence[int | str] | None
 
 
-def state_of(program: ExportedProgram, module: nn.Module | None) -> dict[str, Tensor]:
+def state_of(program: ExportedProgram | CapturedProgram, module: nn.Module | None) -> dict[str, Tensor]:
     """Return parameters and buffers by name: the user's own objects where there is a module."""
     state: dict[str, Tensor] = {k: v for k, v in program.constants.items() if isinstance(v, Tensor)}
     state.update(program.state_dict)
@@ -34,7 +35,11 @@ def state_of(program: ExportedProgram, module: nn.Module | None) -> dict[str, Te
 
 
 def bind(
-    program: ExportedProgram, lowering: Lowering, state: dict[str, Tensor], example: Example, inputs: Choice
+    program: ExportedProgram | CapturedProgram,
+    lowering: Lowering,
+    state: dict[str, Tensor],
+    example: Example,
+    inputs: Choice,
 ) -> tuple[dict[fx.Node, Any], dict[str, int]]:
     """Give every placeholder its value: a parameter, a constant, a live input or a frozen one.
 
@@ -103,7 +108,7 @@ def choose(choice: Choice, names: list[str], default: list[bool]) -> set[int]:
 
 
 def finish(
-    program: ExportedProgram, lowering: Lowering, results: Any, outputs: Choice, name: str, axis: int
+    program: ExportedProgram | CapturedProgram, lowering: Lowering, results: Any, outputs: Choice, name: str, axis: int
 ) -> tuple[SplineGraph, tuple[tuple[int, BatchLayout], ...]]:
     """Return the graph, and for each of its outputs which of the model's tensors it is, and its batch axis there.
 

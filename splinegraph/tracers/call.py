@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Sequence
@@ -15,20 +16,16 @@ from splinegraph.core.graph import Input
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
 from splinegraph.core.parameters import Context, Expression, depends_on_batch
-from splinegraph.errors import BatchError
 from splinegraph.operators.opaque import opaque_call
 from splinegraph.operators.registry import Value
 from splinegraph.operators.shape import Reshape
 from splinegraph.tracers.exporting import functional_name, target_name
+from splinegraph.tracers.sizes import Unbatchable, is_open
 
 if TYPE_CHECKING:
     from splinegraph.tracers.lowering import Lowering
 
-__all__ = ["LoweringCall", "Unbatchable", "functional_call", "infer_shape"]
-
-
-class Unbatchable(BatchError):
-    """The batch axis cannot be followed; the graph must run one sample at a time."""
+__all__ = ["LoweringCall", "functional_call", "infer_shape"]
 
 
 class LoweringCall:
@@ -68,10 +65,10 @@ class LoweringCall:
     def emit(self, operator: Operator, *args: Value, shape: Sequence[int] | None = None) -> Value:
         lowering, dtype = self._lowering, self.dtype
         layout: BatchLayout | None
-        if shape is None:
+        if shape is None and not self._is_open:
             sizes, layout = lowering.layout(self._results[0].shape, args, operator)
         else:
-            sizes, axis, dtype = infer_shape(operator, args, tuple(shape), batched=lowering.batched)
+            sizes, axis, dtype = infer_shape(operator, args, shape, batched=lowering.batched)
             layout = lowering.layout_at(sizes, axis, args, operator) if lowering.batched else None
         name = self._free(f"{self.name}__{len(self._emitted)}" if self._emitted else self.name)
         self._emitted.append(name)
@@ -93,6 +90,11 @@ class LoweringCall:
 
     def opaque(self) -> Any:
         return opaque_call(self, functional_call(self._node.target), self._args, self._kwargs)
+
+    def again(self, args: Any, kwargs: Any) -> LoweringCall:
+        """Return the same call with other arguments."""
+        self._args, self._kwargs = args, kwargs
+        return self
 
     def reshape(self, x: Value, shape: Sequence[int] | None = None, batch_axis: int | None = None) -> Value:
         """Reshape; the batch axis of the result is the one axis whose size may not be fixed."""
@@ -126,7 +128,14 @@ class LoweringCall:
         kwargs = {"dtype": self.dtype, "device": self._results[0].device}
         return self._lowering.plain(Expression(torch.full, (self.sizes, number), kwargs))
 
+    @property
+    def _is_open(self) -> bool:
+        """Whether export did not find the size of the result."""
+        return any(is_open(n) and self._lowering.factor(n) is None for n in self._results[0].shape)
+
     def keeps(self, x: Value) -> bool:
+        if self._is_open:
+            return False
         axes = [i for i, n in enumerate(self._results[0].shape) if self._lowering.factor(n)]
         return x.shape == self.shape and (x.layout is None or axes == [x.layout.axis])
 
@@ -151,6 +160,10 @@ class LoweringCall:
         known = self._lowering.evaluate(value)
         return known if isinstance(known, Tensor) else None
 
+    def at(self, value: Any, batch: int) -> Any:
+        with torch.no_grad():
+            return Context(batch=batch).value(value)
+
     def operator_of(self, value: Value) -> Operator | None:
         operator = self._lowering.nodes[value.name].operator
         return None if isinstance(operator, Input) else operator
@@ -160,7 +173,7 @@ class LoweringCall:
 
 
 def infer_shape(
-    operator: Operator, args: Sequence[Value], shape: tuple[int, ...], *, batched: bool
+    operator: Operator, args: Sequence[Value], shape: Sequence[int] | None, *, batched: bool
 ) -> tuple[tuple[int, ...], int, torch.dtype]:
     """Return shape, batch axis and dtype of an intermediate node, by running it on shapes alone.
 
@@ -168,18 +181,27 @@ def infer_shape(
     """
     found = []
     for batch in (2, 3) if batched else (1,):
-        context = Context(device=torch.device("meta"), batch=batch)
         sizes = [[n * batch if a.layout and i == a.layout.axis else n for i, n in enumerate(a.shape)] for a in args]
-        xs = [torch.empty(s, dtype=a.dtype, device="meta") for s, a in zip(sizes, args, strict=True)]
-        found.append(context.resolve(operator).forward(*xs))
+        try:
+            found.append(_on_zeros(operator, args, sizes, batch, "meta"))
+        except Exception:  # noqa: BLE001  # a call in it has no implementation for shapes alone
+            found.append(_on_zeros(operator, args, sizes, batch, "cpu"))
     shapes = [tuple(y.shape) for y in found]
     axes = [i for i, sizes_ in enumerate(zip(*shapes, strict=True)) if len(set(sizes_)) > 1]
     if len(axes) != batched:
         raise Unbatchable("a value does not carry the batch on one axis", why=f"it has shapes {shapes}")
     at_one = tuple(n // 2 if i in axes else n for i, n in enumerate(shapes[0]))
-    if at_one != shape:
+    if shape is not None and at_one != tuple(shape):
         raise AssertionError(f"{operator.label} was declared with shape {shape} and has {at_one}")
     return at_one, axes[0] if axes else -1, found[0].dtype
+
+
+def _on_zeros(operator: Operator, args: Sequence[Value], sizes: Sequence[list[int]], batch: int, where: str) -> Tensor:
+    device = torch.device(where)
+    xs = [torch.zeros(s, dtype=a.dtype, device=device) for s, a in zip(sizes, args, strict=True)]
+    floating = next((a.dtype for a in args if a.dtype.is_floating_point), None)
+    result: Tensor = Context(floating, device, batch).resolve(operator).forward(*xs)
+    return result
 
 
 def functional_call(target: Any) -> Any:
@@ -187,5 +209,11 @@ def functional_call(target: Any) -> Any:
     name = target_name(target)
     if functional_name(name) == name:
         return target
-    _, packet, overload = functional_name(name).split(".")
-    return getattr(getattr(torch.ops.aten, packet), overload)
+    space, packet, overload = functional_name(name).split(".")
+    functional = getattr(getattr(getattr(torch.ops, space), packet, None), overload, None)
+    return functools.partial(_on_copy, target) if functional is None else functional
+
+
+def _on_copy(target: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Return what an in-place call that has no functional form makes of a copy."""
+    return target(x.clone(), *args, **kwargs)

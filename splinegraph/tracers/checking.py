@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import traceback
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import Input, SplineGraph
+from splinegraph.core.layout import BatchLayout
+from splinegraph.core.parameters import Context
 from splinegraph.core.walk import evaluate
 from splinegraph.errors import (
     BatchError,
@@ -21,14 +25,18 @@ from splinegraph.errors import (
     TraceError,
     TrainingModeError,
 )
-from splinegraph.tracers.exporting import user_line
+from splinegraph.operators.comparison import ToFloat
+from splinegraph.tracers.exporting import quiet, user_line
+from splinegraph.tracers.inputs import Example
 
 __all__ = [
+    "Traced",
     "cast_tolerance",
     "check_equivalence",
     "check_model",
     "check_samples",
     "check_tensors",
+    "check_trace",
     "flat_outputs",
     "run_eagerly",
 ]
@@ -40,16 +48,31 @@ CAST_TOLERANCE = 1e-6
 """The same in float64 where the model casts to float32 on its way, which the graph does not."""
 
 
+@dataclass(frozen=True)
+class Traced:
+    """A graph, and how its inputs and outputs are found in a call of the model."""
+
+    graph: SplineGraph
+    arguments: dict[str, int]
+    outputs: tuple[tuple[int, BatchLayout], ...]
+
+    def expected(self, found: list[Tensor]) -> list[Tensor]:
+        """Return what the outputs of the graph should be, from the model's: batch first."""
+        return [layout.samples_first(found[i]) for i, layout in self.outputs]
+
+
 def cast_tolerance(notes: Sequence[str]) -> float:
     """Return what the casts that a trace saw as the identity cost: that of the shortest type cast to."""
-    casts = [note for note in notes if "cast" in note]
+    casts = [note for note in notes if "cast" in note and "torch.export" not in note]
     short = [t for dtype, t in TOLERANCE.items() if t > 1e-5 and any(str(dtype) in note for note in casts)]
     return max([*short, CAST_TOLERANCE]) if casts else 0.0
 
 
 def check_model(model: nn.Module) -> None:
     """Raise unless the model is in eval mode and its weights are finite."""
-    training = [name or type(model).__name__ for name, m in model.named_modules() if m.training]
+    # torch.fx puts plain modules, which do nothing, where a container was
+    modules = [(name, m) for name, m in model.named_modules() if type(m) is not nn.Module]
+    training = [name or type(model).__name__ for name, m in modules if m.training]
     if training:
         raise TrainingModeError(
             "the model is in training mode", where=f"module {training[0]!r}",
@@ -63,13 +86,19 @@ def check_tensors(named: Iterable[tuple[str, Tensor]]) -> None:
     for name, tensor in named:
         if tensor.is_meta:
             raise ParameterError(f"parameter {name!r} holds no values (meta device)", remedy="load its weights first")
-        if tensor.is_floating_point() and not bool(tensor.detach().isfinite().all()):
-            kind = "NaN" if bool(tensor.detach().isnan().any()) else "infinite values"
+        held = tensor.detach() if tensor.layout == torch.strided else tensor.detach().to_dense()
+        if tensor.is_floating_point() and not _finite(held):
+            kind = "NaN" if bool(held.isnan().any()) else "infinite values"
             if kind == "NaN" or isinstance(tensor, nn.Parameter):
                 raise ParameterError(
                     f"parameter {name!r} holds {kind}", why="no analysis of it means anything",
                     remedy="check how the model was trained or loaded",
                 )  # fmt: skip
+
+
+def _finite(tensor: Tensor) -> bool:
+    # a finite sum has finite terms, and makes no second tensor of that size
+    return bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all())
 
 
 def run_eagerly(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -185,3 +214,89 @@ def _mixes(graph: SplineGraph, name: str, why: str) -> TraceError:
         remedy="give a model that treats samples one by one (no statistics or products across the batch), "
         "or say with batch_dim= which axis is the batch",
     )  # fmt: skip
+
+
+# the whole check
+
+
+def check_trace(traced: Traced, module: nn.Module, example: Example) -> None:
+    """Raise unless graph and model agree: batch sizes 2 and 3 in the model's dtype, then in float64."""
+    graph = traced.graph
+    casts = cast_tolerance(graph.notes)
+    if any(isinstance(n.operator, ToFloat) for n in graph):
+        casts = max(casts, CAST_TOLERANCE)
+    moved = set(traced.arguments.values())
+    for count in (2, 3):
+        size = count
+        try:
+            expected = _run(module, *example.at(size, noise=count, moved=moved))
+        except Exception:  # noqa: BLE001  # the model takes one batch size only
+            size = 1
+            try:
+                expected = _run(module, *example.at(size, noise=count, moved=moved))
+            except Exception as error:
+                raise _fails(error) from error
+        args, kwargs = example.at(size, noise=count, moved=moved)  # anew: the model may have changed its input
+        tolerance = TOLERANCE.get(graph.dtype, 1e-5)
+        inputs = _graph_inputs(traced, example, args, kwargs, graph.dtype)
+        check_equivalence(graph, inputs, traced.expected(expected), tolerance=tolerance, casts=casts)
+    if graph.batched:
+        check_samples(graph, inputs, tolerance=tolerance)
+    double = _double(module, example, moved)
+    if double is not None:
+        args, kwargs, expected = double
+        inputs = _graph_inputs(traced, example, args, kwargs, torch.float64)
+        check_equivalence(graph, inputs, traced.expected(expected), tolerance=TOLERANCE[torch.float64], casts=casts)
+
+
+def _fails(error: Exception) -> TraceError:
+    frames = [(f.filename, f.lineno or 0) for f in traceback.extract_tb(error.__traceback__)]
+    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    return TraceError(
+        "the model fails when it runs again", where=user_line(frames), why=f"{type(error).__name__}: {text[:300]}",
+        remedy="give a model that takes any input of the example's shape, or trace with check=False",
+    )  # fmt: skip
+
+
+def _run(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    with torch.no_grad(), quiet():
+        return flat_outputs(module(*args, **kwargs))
+
+
+def _double(module: nn.Module, example: Example, moved: Collection[int]) -> tuple[Any, Any, list[Tensor]] | None:
+    """Run the model in float64 on copies of its parameters; None where it insists on another type."""
+
+    def cast(x: Any) -> Any:
+        return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
+
+    # one name per place: where functional_call meets a module twice, it leaves the copies behind in it
+    state, known = {}, dict[int, Tensor]()
+    for path, part in module.named_modules():
+        for name, tensor in [*part._parameters.items(), *part._buffers.items()]:
+            if tensor is not None:
+                state[f"{path}.{name}".lstrip(".")] = known.setdefault(id(tensor), cast(tensor))
+    args, kwargs = pytree.tree_map(cast, example.at(2, noise=5, moved=moved))
+    own, named = pytree.tree_map(cast, example.at(2, noise=5, moved=moved))  # which the model may change
+    try:
+        with torch.no_grad(), quiet():
+            result = flat_outputs(functional_call(module, state, own, named, tie_weights=False))
+    except Exception:  # noqa: BLE001  # a dtype written into the model; the check in its own dtype stands
+        return None
+    return (args, kwargs, result) if all(r.dtype == torch.float64 for r in result if r.is_floating_point()) else None
+
+
+def _graph_inputs(traced: Traced, example: Example, args: Any, kwargs: Any, dtype: torch.dtype) -> list[Tensor]:
+    """Return what the graph takes for a call of the model: its live arguments, batch first."""
+    roots = [traced.graph[name] for name in traced.graph.inputs]
+    count = next(x.shape[a] for x, a in zip(example.leaves((args, kwargs)), example.flat_axes, strict=True) if a >= 0)
+    context = Context(dtype, None, count)
+    found = []
+    for root in roots:
+        assert isinstance(root.operator, Input)
+        if root.operator.value is not None:
+            found.append(context.value(root.operator.value))
+            continue
+        index = traced.arguments[root.name]
+        x, axis = example.leaves((args, kwargs))[index], example.flat_axes[index]
+        found.append(x.movedim(max(axis, 0), 0).to(dtype))
+    return found

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from splinegraph.errors import ShapeError
 
 __all__ = ["Example"]
+
+
+def _key(part: Any) -> str:
+    return str(next(getattr(part, a) for a in ("key", "idx", "name") if hasattr(part, a)))
+
+
+def _holds_tensors(leaf: Any) -> bool:
+    fields = getattr(leaf, "__dict__", {}).values()
+    return not isinstance(leaf, Tensor) and any(isinstance(x, Tensor) for x in fields)
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,14 @@ class Example:
             )
         args = (args,) if isinstance(args, Tensor) else tuple(args)
         named = dict(kwargs or {})
-        tensors = [leaf for leaf in pytree.tree_leaves((args, named)) if isinstance(leaf, Tensor)]
+        leaves = pytree.tree_leaves((args, named))
+        closed = next((x for x in leaves if _holds_tensors(x)), None)
+        if closed is not None:
+            raise ShapeError(
+                f"an argument is a {type(closed).__name__}, in which torch does not look for tensors",
+                remedy="register it with torch.export.register_dataclass, or wrap the model to take tensors",
+            )
+        tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         if not tensors:
             raise ShapeError("there is no example input", remedy="give a tensor, or a tuple of the model's arguments")
         first = tensors[0]
@@ -92,6 +110,29 @@ class Example:
             return torch.where(index == 0, rows, torch.where(index % 2 == 1, rows + random, random))
 
         return self._map(change)
+
+    def other(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments for one sample that is not the one given, where they are floating point."""
+        floats = [i for i, x in enumerate(self.leaves(self.at(1))) if isinstance(x, Tensor) and x.is_floating_point()]
+        axes = pytree.tree_leaves(self.axes)
+        leaves, spec = pytree.tree_flatten(self.at(2, noise=7, moved=floats))
+        last = [x.narrow(axis, 1, 1) if axis >= 0 else x for x, axis in zip(leaves, axes, strict=True)]
+        result: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_unflatten(last, spec)
+        return result
+
+    def flat(self) -> Example:
+        """Return the same example with all leaves as positional arguments."""
+        return Example(tuple(self.leaves((self.args, self.kwargs))), {}, (tuple(self.flat_axes), {}), self.batch)
+
+    def names(self, model: nn.Module) -> list[str]:
+        """Return a name for every flat argument, such as 'x', or 'states_0' inside of a container."""
+        parameters = inspect.signature(model.forward).parameters.values()
+        labels = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        rest = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), "args")
+        labels += [f"{rest}_{i}" for i in range(len(self.args) - len(labels))]
+        trees = {**dict(zip(labels, self.args, strict=False)), **self.kwargs}
+        paths = [path for path, _ in pytree.tree_leaves_with_path(trees)]
+        return [re.sub(r"\W+", "_", "_".join(_key(k) for k in path)) for path in paths]
 
     def leaves(self, tree: tuple[tuple[Any, ...], dict[str, Any]]) -> list[Any]:
         """Return the flat arguments, in the order in which export sees them."""

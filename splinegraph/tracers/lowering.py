@@ -10,25 +10,31 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
+from torch.utils._pytree import tree_map
 
 from splinegraph.core.algebra import MoveAxis
 from splinegraph.core.graph import Input, Node
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
-from splinegraph.core.parameters import BATCH, Context, Expression, depends_on_batch
+from splinegraph.core.parameters import Context, Expression, depends_on_batch
 from splinegraph.errors import TraceError
+from splinegraph.operators.complex_numbers import COMPLEX, Complex, assembled
 from splinegraph.operators.registry import LOWERINGS, Value
 from splinegraph.operators.shape import Reshape
-from splinegraph.tracers.call import LoweringCall, Unbatchable, functional_call
+from splinegraph.tracers.call import LoweringCall, functional_call
 from splinegraph.tracers.exporting import functional_name, node_line, target_name
+from splinegraph.tracers.program import attribute, holes, in_place, module_path, needed
+from splinegraph.tracers.sizes import SymbolicSizes, Unbatchable, is_open, size_text
 from splinegraph.tracers.steps import Clock
+from splinegraph.tracers.unrolling import unroll
 
 __all__ = ["Lowering"]
 
-_RECURRENT_MODULES = ("LSTM", "GRU", "RNN")
+# calls whose result becomes an input of the graph, where the model takes token ids
+_EMBEDDINGS = ("aten.embedding.", "aten.embedding_bag.", "aten._embedding_bag")
 
 
-class Lowering:
+class Lowering(SymbolicSizes):
     """Builds the nodes of a graph, one exported call after the other.
 
     Parameters
@@ -40,7 +46,8 @@ class Lowering:
     """
 
     def __init__(self, *, batched: bool, dtype: torch.dtype) -> None:
-        self.batched, self.dtype = batched, dtype
+        super().__init__(batched=batched)
+        self.dtype = dtype
         self.nodes: dict[str, Node] = {}
         self.values: dict[str, Value] = {}
         self.notes: dict[str, None] = {}
@@ -79,14 +86,14 @@ class Lowering:
 
     def run(self, module: fx.GraphModule, env: dict[fx.Node, Any]) -> Any:
         """Lower every call of a (sub-)graph; return what its output node holds."""
-        needed = _needed(module.graph)
+        used = needed(module.graph)
         for node in module.graph.nodes:
             if node.op == "output":
                 return self._read(node.args[0], env)
-            if node not in needed:
+            if node not in used:
                 continue
             if node.op == "get_attr":
-                env[node] = _attribute(module, node.target)
+                env[node] = attribute(module, node.target)
                 if isinstance(env[node], Tensor):
                     self.constant(env[node])
             elif node.op == "call_function":
@@ -102,14 +109,19 @@ class Lowering:
     def _call(self, node: fx.Node, env: dict[fx.Node, Any]) -> Any:
         args, kwargs = self._read(node.args, env), self._read(dict(node.kwargs), env)
         symbol = node.meta.get("val")
-        if isinstance(symbol, torch.SymInt) and not free_unbacked_symbols(symbol):
-            return self.size(symbol)
+        if isinstance(symbol, torch.SymInt):
+            if not free_unbacked_symbols(symbol):
+                return self.size(symbol)
+            if (number := self.number(symbol)) is not None:
+                return number
         if isinstance(symbol, torch.SymInt | torch.SymBool | torch.SymFloat):
             if _live(args):
                 raise TraceError(
                     "a Python value is read out of a tensor", where=node_line(node), why="it depends on the data",
                     remedy="compute with the tensor itself, or with torch.where",
                 )  # fmt: skip
+            if isinstance(symbol, torch.SymInt) and (number := self._integer(node, args, kwargs)) is not None:
+                return number
             # the number in a constant is the constant: it has no axes
             return args[0] if target_name(node.target) == "aten.item.default" else self._fold(node, args, kwargs)
         if node.target is python_operator.getitem:
@@ -117,11 +129,16 @@ class Lowering:
         if not isinstance(node.target, torch._ops.OpOverload):
             inner = [a for a in args if isinstance(a, fx.GraphModule)]
             if len(inner) == 1:  # no_grad and autocast blocks: the identity around a sub-graph
-                holes = [n for n in inner[0].graph.nodes if n.op == "placeholder"]
-                return self.run(inner[0], dict(zip(holes, args[len(args) - len(holes) :], strict=True)))
+                open_ = holes(inner[0])
+                return self.run(inner[0], dict(zip(open_, args[len(args) - len(open_) :], strict=True)))
         live = _live(args) or _live(kwargs)
-        result = self._operator(node, args, kwargs) if live else self._fold(node, args, kwargs)
-        if _in_place(node.target):
+        known = functional_name(target_name(node.target)) in LOWERINGS.keys() | COMPLEX.keys()
+        if live and not known and (parts := unroll(node)):
+            result = self.run(parts[0], dict(zip(holes(parts[0]), (env[n] for n in parts[1]), strict=True)))
+        else:
+            result = self._operator(node, args, kwargs) if live else self._fold(node, args, kwargs)
+        self._learn(symbol, result)
+        if in_place(node.target):
             env[node.args[0]] = result  # type: ignore[index]  # an in-place call: later readers see the new value
         return result
 
@@ -137,11 +154,17 @@ class Lowering:
         """Return a constant: evaluated if it holds neither parameters nor inputs, else an expression."""
         name = functional_name(target_name(node.target))
         from_input = any(id(a) in self._from_input for a in _flat((args, kwargs)))
-        if self.embed_inputs and from_input and name == "aten.embedding.default":
+        if self.embed_inputs and from_input and name.startswith(_EMBEDDINGS):
             value = node.meta["val"]
             expression = Expression(node.target, args, kwargs)  # type: ignore[arg-type]
-            return self.input(node.name, value.shape, value.dtype, expression)
+            if isinstance(value, Tensor):
+                return self.input(node.name, value.shape, value.dtype, expression)
+            first = Expression(python_operator.getitem, (expression, 0))
+            return (self.input(node.name, value[0].shape, value[0].dtype, first),)
         result = Expression(function or functional_call(node.target), tuple(args), dict(kwargs))
+        casts = [a for a in (*args, kwargs.get("dtype")) if isinstance(a, torch.dtype) and a.is_floating_point]
+        if casts and name.startswith(("aten.to.", "aten._to_copy.")):
+            self.notes[f"constants are cast to {casts[0]}, as the model does"] = None
         operands = list(_flat((args, kwargs)))
         plain = all(not isinstance(a, (Tensor, Expression)) or id(a) in self._plain for a in operands)
         deterministic = "rand" not in name and "bernoulli" not in name
@@ -149,16 +172,31 @@ class Lowering:
             return self.plain(result)
         if plain:
             self._plain.add(id(result))
+        elif self._invents_floats(node, operands):
+            self.notes[f"constants are computed in {node.meta['val'].dtype} and cast"] = None
         if from_input:
             self._from_input.add(id(result))
         self.keep(result)
         return result
 
+    def _invents_floats(self, node: fx.Node, operands: Sequence[Any]) -> bool:
+        """Return whether a constant is floating though no parameter that it depends on is: weights of a graph, say."""
+        value = node.meta.get("val")
+        if not isinstance(value, Tensor) or not value.is_floating_point() or value.dtype == torch.float64:
+            return False
+        read = [n for n in _flat((list(node.args), dict(node.kwargs))) if not isinstance(n, (tuple, list))]
+        pairs = [(n.meta.get("val"), o) for n, o in zip(read, operands, strict=False) if isinstance(n, fx.Node)]
+        floating = [o for v, o in pairs if isinstance(v, Tensor) and v.is_floating_point()]
+        return bool(pairs) and all(id(o) in self._plain for o in floating)
+
     def plain(self, expression: Expression) -> Any:
         """Register an expression of neither parameters nor inputs; fold it unless it needs the batch size."""
         if not depends_on_batch(expression):
             with torch.no_grad():
-                return self.constant(Context().value(expression))
+                value = Context().value(expression)
+            if _is_rounded(value):  # in float64 the model may compute it in float64, or not
+                self.notes[f"constants are computed in {value.dtype} and cast"] = None
+            return self.constant(value)
         self._plain.add(id(expression))
         self.keep(expression)
         return expression
@@ -177,36 +215,43 @@ class Lowering:
                 self._evaluated[key] = (value, Context(batch=1).value(value))
         return self._evaluated[key][1]
 
-    def size(self, symbol: torch.SymInt) -> Any:
-        """Return a symbolic size as a multiple of the batch size."""
-        factor = self.factor(symbol)
-        if factor is None:
-            raise Unbatchable("a size is no multiple of the batch size", why=str(symbol))
-        return BATCH if factor == 1 else Expression(python_operator.mul, (factor, BATCH))
+    def _learn(self, declared: Any, result: Any) -> None:
+        """Note the sizes of a result that export left open."""
+        if isinstance(declared, Tensor) and any(is_open(n) for n in declared.shape):
+            known = result if isinstance(result, Value) or depends_on_batch(result) else self.evaluate(result)
+            self.learn(declared.shape, known.shape if isinstance(known, Value | Tensor) else ())
 
-    def factor(self, size: Any) -> int | None:
-        """Return k if `size` is k times the batch size, 0 if it is a plain number, None otherwise."""
-        if isinstance(size, int):
-            return 0
-        expression = size.node.expr
-        symbols = list(expression.free_symbols)
-        if not symbols:
-            return 0
-        if len(symbols) > 1 or not self.batched or free_unbacked_symbols(size):
+    def _integer(self, node: fx.Node, args: Any, kwargs: Any) -> int | None:
+        """Return an integer that is computed from constants alone, None if it depends on the batch size."""
+        if depends_on_batch((args, kwargs)):
             return None
-        (symbol,) = symbols
-        k = expression.coeff(symbol)
-        return int(k) if k.is_Integer and k > 0 and expression == k * symbol else None
+        value = self.evaluate(Expression(functional_call(node.target), tuple(args), dict(kwargs)))
+        self.learn([node.meta["val"]], [int(value)])
+        return int(value)
 
     # operators
 
     def _operator(self, node: fx.Node, args: Any, kwargs: Any) -> Any:
         call = LoweringCall(self, node, args, kwargs)
+        if call.dtype.is_complex or any(isinstance(v, Complex) for v in _flat((args, kwargs))):
+            return call.finish(self._complex(call, args, kwargs))
         build = LOWERINGS.get(call.target)
         # operators are over the real numbers
-        imaginary = call.dtype.is_complex or any(isinstance(v, Value) and v.dtype.is_complex for v in _flat(args))
+        imaginary = any(isinstance(v, Value) and v.dtype.is_complex for v in _flat(args))
         result = call.opaque() if build is None or imaginary else build(call, *args, **kwargs)
         return call.finish(result)
+
+    def _complex(self, call: LoweringCall, args: Any, kwargs: Any) -> Any:
+        """Lower a call with a complex argument or result to real ones, or leave it as it is."""
+        whole = any(isinstance(v, Value) and v.dtype.is_complex for v in _flat((args, kwargs)))
+        build = None if whole else COMPLEX.get(call.target)
+        dtype, call.dtype = call.dtype, call.dtype.to_real() if call.dtype.is_complex else call.dtype
+        result = None if build is None else build(call, *args, **kwargs)
+        if result is not None:
+            return result
+        args, kwargs = (tree_map(lambda v: assembled(call, v), tree) for tree in (args, kwargs))
+        call.dtype = dtype
+        return call.again(args, kwargs).opaque()
 
     def _opaque(self, node: Any, env: Mapping[fx.Node, Any]) -> Any:
         return LoweringCall(self, node, self._read(node.args, env), self._read(dict(node.kwargs), env)).opaque()
@@ -216,7 +261,7 @@ class Lowering:
         *, node: fx.Node, name: str, dtype: torch.dtype,
     ) -> Value:  # fmt: skip
         """Add an operator node."""
-        module, recurrent = _module_path(node)
+        module, recurrent = module_path(node)
         names = tuple(a.name for a in args)
         step = self._step(operator, names, name) if recurrent else None
         return self.add(
@@ -264,16 +309,8 @@ class Lowering:
             return sizes, None
         axes = [i for i, n in enumerate(shape) if self.factor(n)]
         if len(axes) != 1:
-            raise Unbatchable("a value does not carry the batch on one axis", why=f"it has shape {_text(shape)}")
+            raise Unbatchable("a value does not carry the batch on one axis", why=f"it has shape {size_text(shape)}")
         return sizes, self.layout_at(sizes, axes[0], args, operator)
-
-    def sizes(self, shape: Sequence[Any]) -> tuple[int, ...]:
-        """Return a symbolic shape at batch size 1."""
-        factors = [self.factor(n) for n in shape]
-        if None in factors:
-            why = "is no multiple of the batch size" if self.batched else "depends on the data"
-            raise Unbatchable(f"the size of a value {why}", why=f"it has shape {_text(shape)}")
-        return tuple(int(n) if k == 0 else int(k or 1) for n, k in zip(shape, factors, strict=True))
 
     def layout_at(
         self, sizes: tuple[int, ...], axis: int, args: Sequence[Value], operator: Operator | None
@@ -311,27 +348,16 @@ class Lowering:
         )
 
 
-def _needed(graph: fx.Graph) -> set[fx.Node]:
-    """Return the nodes that the output reads: assertions, and what only they read, are left out."""
-    todo = [n for n in graph.nodes if n.op == "output" or (n.op == "call_function" and _in_place(n.target))]
-    found = set(todo)
-    while todo:
-        fresh = [n for n in todo.pop().all_input_nodes if n not in found]
-        found.update(fresh)
-        todo.extend(fresh)
-    return found
-
-
-def _in_place(target: Any) -> bool:
-    return isinstance(target, torch._ops.OpOverload) and functional_name(target_name(target)) != target_name(target)
-
-
-def _text(shape: Sequence[Any]) -> str:
-    return "×".join(map(str, shape))
+def _is_rounded(value: Any) -> bool:
+    """Return whether a short floating type holds numbers that are no short binary fractions."""
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.dtype == torch.float64:
+        return False
+    finite = value[value.isfinite()] * 2.0**12
+    return bool((finite != finite.round()).any())
 
 
 def _live(tree: Any) -> bool:
-    return any(isinstance(item, Value) for item in _flat(tree))
+    return any(isinstance(item, Value | Complex) for item in _flat(tree))
 
 
 def _flat(tree: Any) -> Sequence[Any]:
@@ -340,21 +366,3 @@ def _flat(tree: Any) -> Sequence[Any]:
     if isinstance(tree, dict):
         return _flat(list(tree.values()))
     return [tree]
-
-
-def _attribute(module: fx.GraphModule, path: Any) -> Any:
-    found: Any = module
-    for part in str(path).split("."):
-        found = getattr(found, part)
-    return found
-
-
-def _module_path(node: fx.Node) -> tuple[str, bool]:
-    """Return the module path of a call, and whether that module is a recurrent one."""
-    stack = [entry for entry in (node.meta.get("nn_module_stack") or {}).values() if isinstance(entry, tuple)]
-    stack = [(path, kind) for path, kind in stack if not str(path).startswith("_empty_nn_module")]
-    if not stack:
-        return "", False
-    path, kind = stack[-1]
-    name = kind if isinstance(kind, str) else getattr(kind, "__qualname__", "")
-    return str(path).removeprefix("L['self']").lstrip("."), name.rsplit(".", 1)[-1] in _RECURRENT_MODULES

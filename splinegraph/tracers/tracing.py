@@ -2,54 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+import contextlib
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
-from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
-from splinegraph.core.graph import Input, SplineGraph
-from splinegraph.core.layout import BatchLayout
-from splinegraph.core.parameters import Context
+from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import SplineGraphError, TraceError
-from splinegraph.operators.comparison import ToFloat
 from splinegraph.tracers.binding import Choice, bind, finish, state_of
-from splinegraph.tracers.call import Unbatchable
+from splinegraph.tracers.capturing import CapturedProgram, capture, losses
 from splinegraph.tracers.catalogue import load_all
-from splinegraph.tracers.checking import (
-    CAST_TOLERANCE,
-    TOLERANCE,
-    cast_tolerance,
-    check_equivalence,
-    check_model,
-    check_samples,
-    check_tensors,
-    flat_outputs,
-    run_eagerly,
-)
+from splinegraph.tracers.checking import Traced, check_model, check_tensors, check_trace, run_eagerly
+from splinegraph.tracers.containers import with_plain_outputs
 from splinegraph.tracers.exporting import decompose, export, quiet
 from splinegraph.tracers.inputs import Example
 from splinegraph.tracers.lowering import Lowering
+from splinegraph.tracers.sizes import Unbatchable
+from splinegraph.tracers.symbolic import symbolic_trace
 
 __all__ = ["trace"]
 
 
-@dataclass(frozen=True)
-class _Traced:
-    """A graph, and how its inputs and outputs are found in a call of the model."""
+class _ExportError(Exception):
+    """The model could not be exported, for whatever batch size."""
 
-    graph: SplineGraph
-    arguments: dict[str, int]
-    outputs: tuple[tuple[int, BatchLayout], ...]
-
-    def expected(self, found: list[Tensor]) -> list[Tensor]:
-        """Return what the outputs of the graph should be, from the model's: batch first."""
-        return [layout.samples_first(found[i]) for i, layout in self.outputs]
+    def __init__(self, cause: SplineGraphError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 def trace(
@@ -67,7 +53,7 @@ def trace(
     Parameters
     ----------
     model : torch.nn.Module or torch.export.ExportedProgram
-        In eval mode. Its parameters are shared with the graph, not copied.
+        In eval mode; a `torch.fx.GraphModule` too. Its parameters are shared with the graph, not copied.
     args : Tensor or tuple
         An example input with a batch axis, such as zeros of shape (1, 1, 28, 28); or all positional
         arguments.
@@ -97,7 +83,7 @@ def trace(
     ShapeError
         If the model does not run on the example.
     TraceError
-        If torch.export fails, with the user's own line, the cause and a remedy.
+        If neither torch.export nor torch.fx can trace it, with the user's own line, the cause and a remedy.
     EquivalenceError
         If graph and model disagree.
     BatchError
@@ -108,6 +94,11 @@ def trace(
     One `torch.export` (decompositions run only where the model asks for them), one pass over its nodes
     and, with `check`, ten forward passes. A model whose batch size cannot be symbolic is traced for
     one sample, and the graph loops over batches.
+
+    Where torch.export fails, torch.fx follows the calls of one run (two to six more forward passes), or
+    `torch.fx.symbolic_trace` the Python code. The notes of the graph say so, and what was lost: the
+    symbolic batch size, checks of the data that raise an exception, functions that torch cannot see
+    through. Control flow that depends on the data is refused, never fixed at the example.
 
     Examples
     --------
@@ -121,17 +112,14 @@ def trace(
     example = Example.of(args, kwargs, batch_dim)
     program, module = _prepare(model)
     name = type(model).__name__ if isinstance(model, nn.Module) else "program"
-    expected = None
     if module is not None:
         check_model(module)
-        run_args, run_kwargs = example.at(example.batch)
-        expected = run_eagerly(module, run_args, run_kwargs)
-        del expected
+        module = with_plain_outputs(module, run_eagerly(module, *example.at(example.batch)))
     traced = _trace(program, module, example, inputs, outputs, name)
     if check:
         runnable = program.module() if program is not None else module
         assert runnable is not None
-        _check(traced, runnable, example)
+        check_trace(traced, runnable, example)
     return traced.graph
 
 
@@ -139,6 +127,11 @@ def _prepare(model: nn.Module | ExportedProgram) -> tuple[ExportedProgram | None
     if isinstance(model, ExportedProgram):
         check_tensors(model.state_dict.items())
         return model, None
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TraceError(
+            "cannot trace a TorchScript module", why="torch.export and torch.fx need its Python code",
+            remedy="give the torch.nn.Module that it was made from",
+        )  # fmt: skip
     if isinstance(model, nn.Module):
         return None, model
     raise TraceError(
@@ -150,7 +143,7 @@ def _prepare(model: nn.Module | ExportedProgram) -> tuple[ExportedProgram | None
 def _trace(
     program: ExportedProgram | None, module: nn.Module | None, example: Example, inputs: Choice, outputs: Choice,
     name: str,
-) -> _Traced:  # fmt: skip
+) -> Traced:  # fmt: skip
     """Trace with a symbolic batch size if that works, else for one sample."""
     if program is not None:
         symbolic = _symbolic(program, example)
@@ -162,6 +155,14 @@ def _trace(
             )
         return _lower(decompose(program), None, example, inputs, outputs, name, batched=symbolic)
     assert module is not None
+    try:
+        return _export(module, example, inputs, outputs, name)
+    except _ExportError as error:
+        return _fall_back(error.cause, module, example, inputs, outputs, name)
+
+
+def _export(module: nn.Module, example: Example, inputs: Choice, outputs: Choice, name: str) -> Traced:
+    """Trace with torch.export: for a symbolic batch size if that works, else for one sample."""
     problem: SplineGraphError | None = None
     try:
         exported = export(module, *example.at(2), example.axes)
@@ -173,16 +174,66 @@ def _trace(
     try:
         exported = export(module, *example.at(1), unbatched)
     except TraceError as error:
-        raise (problem or error) from error
+        raise _ExportError(problem or error) from error
+    traced = _lower_one(exported, module, example, inputs, outputs, name)
+    why = f" ({problem.what}: {problem.why})" if problem is not None else ""
+    return _noted(traced, f"traced for one sample: the batch size cannot be symbolic{why}")
+
+
+def _lower_one(
+    program: ExportedProgram | CapturedProgram, module: nn.Module, example: Example, inputs: Choice, outputs: Choice,
+    name: str,
+) -> Traced:  # fmt: skip
+    """Lower a program for one sample."""
     try:
-        traced = _lower(exported, module, example, inputs, outputs, name, batched=False)
+        return _lower(program, module, example, inputs, outputs, name, batched=False)
     except Unbatchable as error:
         raise TraceError(
             error.what, where=error.where, why=error.why, remedy="index by integers, or trace the part before it"
         ) from error
-    why = f" ({problem.what}: {problem.why})" if problem is not None else ""
-    notes = (*traced.graph.notes, f"traced for one sample: the batch size cannot be symbolic{why}")
-    return replace(traced, graph=replace(traced.graph, notes=notes, _cache={}))
+
+
+def _noted(traced: Traced, *notes: str) -> Traced:
+    return replace(traced, graph=replace(traced.graph, notes=(*traced.graph.notes, *notes), _cache={}))
+
+
+# where torch.export fails
+
+
+def _fall_back(
+    cause: SplineGraphError, module: nn.Module, example: Example, inputs: Choice, outputs: Choice, name: str
+) -> Traced:
+    """Trace with torch.fx: the calls of one run, else the calls of a symbolic trace."""
+    said = f"torch.export failed ({textwrap.shorten(cause.why.split('. ')[0], 160)})"
+    with contextlib.suppress(TraceError):
+        program = capture(module, example)
+        traced = _lower_one(program, module, example, inputs, outputs, name)
+        how = "traced by torch.fx for one sample, batches run one by one"
+        return _noted(traced, "; ".join((f"{said}: {how}", *losses(program))))
+    try:
+        seen, flat = symbolic_trace(module, example)
+        lost = ["the model's checks of its data are not in the graph"] if seen.meta.get("checks") else []
+        try:
+            traced = _export(seen, flat, inputs, outputs, name)
+            return _noted(traced, "; ".join((f"{said}: traced by torch.fx.symbolic_trace", *lost)))
+        except _ExportError:
+            program = capture(seen, flat)
+        traced = _lower_one(program, seen, flat, inputs, outputs, name)
+    except TraceError as error:
+        raise _neither(cause, error) from cause
+    how = "traced by torch.fx.symbolic_trace for one sample, batches run one by one"
+    return _noted(traced, "; ".join((f"{said}: {how}", *lost, *losses(program))))
+
+
+def _neither(cause: SplineGraphError, other: TraceError) -> TraceError:
+    """Return one error for both ways that failed."""
+    same = other.why == cause.why and other.where == cause.where
+    also = "and torch.fx cannot either" if same else f"and torch.fx fails too{_at(other)}: {other.why}"
+    return TraceError(cause.what, where=cause.where, why=f"{cause.why} ({also})", remedy=cause.remedy)
+
+
+def _at(error: TraceError) -> str:
+    return f" at {error.where}" if error.where else ""
 
 
 def _input_shapes(program: ExportedProgram) -> list[Sequence[Any]]:
@@ -209,9 +260,9 @@ def _batch_sizes(program: ExportedProgram, example: Example) -> tuple[int, ...]:
 
 
 def _lower(
-    program: ExportedProgram, module: nn.Module | None, example: Example, inputs: Choice, outputs: Choice,
-    name: str, *, batched: bool,
-) -> _Traced:  # fmt: skip
+    program: ExportedProgram | CapturedProgram, module: nn.Module | None, example: Example, inputs: Choice,
+    outputs: Choice, name: str, *, batched: bool,
+) -> Traced:  # fmt: skip
     state = state_of(program, module)
     dtype = next((t.dtype for t in state.values() if t.is_floating_point()), None)
     given = example.at(1)
@@ -222,76 +273,4 @@ def _lower(
         results = lowering.run(program.graph_module, env)
     axis = max(example.flat_axes)
     graph, kept = finish(program, lowering, results, outputs, name, axis)
-    return _Traced(graph, arguments, kept)
-
-
-# the check
-
-
-def _check(traced: _Traced, module: nn.Module, example: Example) -> None:
-    """Compare graph and model: batch sizes 2 and 3 in the model's dtype, then in float64."""
-    graph = traced.graph
-    casts = cast_tolerance(graph.notes)
-    if any(isinstance(n.operator, ToFloat) for n in graph):
-        casts = max(casts, CAST_TOLERANCE)
-    moved = set(traced.arguments.values())
-    for count in (2, 3):
-        size = count
-        with torch.no_grad(), quiet():
-            try:
-                args, kwargs = example.at(size, noise=count, moved=moved)
-                expected = flat_outputs(module(*args, **kwargs))
-            except Exception:  # noqa: BLE001  # the model takes one batch size only
-                size = 1
-                args, kwargs = example.at(size, noise=count, moved=moved)
-                expected = flat_outputs(module(*args, **kwargs))
-        args, kwargs = example.at(size, noise=count, moved=moved)  # anew: the model may have changed its input
-        tolerance = TOLERANCE.get(graph.dtype, 1e-5)
-        inputs = _graph_inputs(traced, example, args, kwargs, graph.dtype)
-        check_equivalence(graph, inputs, traced.expected(expected), tolerance=tolerance, casts=casts)
-    if graph.batched:
-        check_samples(graph, inputs, tolerance=tolerance)
-    double = _double(module, example, moved)
-    if double is not None:
-        args, kwargs, expected = double
-        inputs = _graph_inputs(traced, example, args, kwargs, torch.float64)
-        check_equivalence(graph, inputs, traced.expected(expected), tolerance=TOLERANCE[torch.float64], casts=casts)
-
-
-def _double(module: nn.Module, example: Example, moved: Collection[int]) -> tuple[Any, Any, list[Tensor]] | None:
-    """Run the model in float64 on copies of its parameters; None where it insists on another type."""
-
-    def cast(x: Any) -> Any:
-        return x.double() if isinstance(x, Tensor) and x.is_floating_point() else x
-
-    # one name per place: where functional_call meets a module twice, it leaves the copies behind in it
-    state, known = {}, dict[int, Tensor]()
-    for path, part in module.named_modules():
-        for name, tensor in [*part._parameters.items(), *part._buffers.items()]:
-            if tensor is not None:
-                state[f"{path}.{name}".lstrip(".")] = known.setdefault(id(tensor), cast(tensor))
-    args, kwargs = pytree.tree_map(cast, example.at(2, noise=5, moved=moved))
-    own, named = pytree.tree_map(cast, example.at(2, noise=5, moved=moved))  # which the model may change
-    try:
-        with torch.no_grad(), quiet():
-            result = flat_outputs(functional_call(module, state, own, named, tie_weights=False))
-    except Exception:  # noqa: BLE001  # a dtype written into the model; the check in its own dtype stands
-        return None
-    return (args, kwargs, result) if all(r.dtype == torch.float64 for r in result if r.is_floating_point()) else None
-
-
-def _graph_inputs(traced: _Traced, example: Example, args: Any, kwargs: Any, dtype: torch.dtype) -> list[Tensor]:
-    """Return what the graph takes for a call of the model: its live arguments, batch first."""
-    roots = [traced.graph[name] for name in traced.graph.inputs]
-    count = next(x.shape[a] for x, a in zip(example.leaves((args, kwargs)), example.flat_axes, strict=True) if a >= 0)
-    context = Context(dtype, None, count)
-    found = []
-    for root in roots:
-        assert isinstance(root.operator, Input)
-        if root.operator.value is not None:
-            found.append(context.value(root.operator.value))
-            continue
-        index = traced.arguments[root.name]
-        x, axis = example.leaves((args, kwargs))[index], example.flat_axes[index]
-        found.append(x.movedim(max(axis, 0), 0).to(dtype))
-    return found
+    return Traced(graph, arguments, kept)

@@ -17,6 +17,7 @@ from splinegraph.core.algebra import LinearCombination, MoveAxis, Select
 from splinegraph.core.parameters import BATCH
 from splinegraph.operators.arithmetic import CumulativeSum, Reduce, Scale, Shift
 from splinegraph.operators.convolution import Conv, ConvTranspose
+from splinegraph.operators.division import FiniteTest, NanToNum
 from splinegraph.operators.elementwise import (
     Abs,
     Clamp,
@@ -33,7 +34,9 @@ from splinegraph.operators.max_pooling import AdaptiveMaxPool, MaxPool
 from splinegraph.operators.maximum import Amax, Maximum
 from splinegraph.operators.padding import Pad, PadByIndex
 from splinegraph.operators.pooling import AvgPool, Resample
+from splinegraph.operators.preprocessing import Normalize
 from splinegraph.operators.registry import constant
+from splinegraph.operators.scattering import IndexAdd, ScatterAdd
 from splinegraph.operators.shape import (
     Concat,
     Expand,
@@ -49,7 +52,7 @@ from splinegraph.operators.shape import (
     Slice,
 )
 from splinegraph.testing import Sample
-from tests.operators import samples_nonlinear
+from tests.operators import samples_nonlinear, samples_smooth
 
 
 def weights(*shape: int, seed: int = 0) -> Tensor:
@@ -60,6 +63,9 @@ def weights(*shape: int, seed: int = 0) -> Tensor:
 
 def ints(*values: int) -> Tensor:
     return torch.tensor(values)
+
+
+PLACES = torch.tensor([[3, 0, 3], [1, 2, 4]])
 
 
 # Elementwise splines
@@ -117,6 +123,10 @@ LINEAR = [
         BatchNorm(None, None, MEAN, VAR), ((2, 3),), lambda x: F.batch_norm(x, MEAN, VAR),
         name="BatchNorm, no weight",
     ),
+    Sample(
+        Normalize(MEAN, VAR, 2), ((2, 3, 2, 2),), lambda x: (x - MEAN.reshape(3, 1, 1)) / VAR.reshape(3, 1, 1),
+    ),
+    Sample(Normalize(MEAN[:1], VAR[1:2]), ((2, 3),), lambda x: (x - MEAN[0]) / VAR[1], name="Normalize, one number"),
 ]  # fmt: skip
 
 
@@ -230,6 +240,16 @@ SHAPE = [
     Sample(IndexSelect(-1, ints(3, 0, 3, 3)), ((2, 4),), lambda x: x[:, [3, 0, 3, 3]]),
     Sample(IndexSelect(-2, ints(1)), ((2, 3, 2),), lambda x: x[:, [1]], name="IndexSelect, one"),
     Sample(
+        IndexAdd(-2, ints(3, 3, 0), 5), ((2, 3, 2),),
+        lambda x: torch.zeros(len(x), 5, 2).double().index_add(1, ints(3, 3, 0), x),
+    ),
+    Sample(
+        ScatterAdd(-2, constant(torch.broadcast_to, PLACES, (BATCH, 2, 3)), 5), ((2, 2, 3),),
+        lambda x: torch.zeros(len(x), 5, 3).double().scatter_add(1, PLACES.expand(len(x), 2, 3), x),
+    ),
+    *(Sample(FiniteTest(f), ((2, 3),), getattr(torch, f)) for f in ("isnan", "isfinite")),
+    Sample(NanToNum(1.0), ((2, 3),), torch.nan_to_num),
+    Sample(
         Gather(-1, constant(torch.broadcast_to, ints(3, 0, 3), (BATCH, 3))), ((2, 4),), lambda x: x[:, [3, 0, 3]]
     ),
     Sample(MaskedFill(MASK[0], -1.5), ((2, 4),), lambda x: x.masked_fill(MASK[0], -1.5)),
@@ -331,5 +351,6 @@ MAXIMUM = [
 ]  # fmt: skip
 
 SAMPLES: list[Sample] = [
-    *ELEMENTWISE, *LINEAR, *CONVOLUTION, *ARITHMETIC, *SHAPE, *POOLING, *MAXIMUM, *samples_nonlinear.SAMPLES,
+    *ELEMENTWISE, *LINEAR, *CONVOLUTION, *ARITHMETIC, *SHAPE, *POOLING, *MAXIMUM, *samples_smooth.SMOOTH,
+    *samples_nonlinear.SAMPLES,
 ]  # fmt: skip

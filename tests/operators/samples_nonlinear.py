@@ -1,88 +1,22 @@
-"""Samples of smooth, bilinear, normalizing, ordering and jumping operators."""
+"""Samples of bilinear, normalizing, ordering and jumping operators."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from splinegraph.core.operator import Operator
 from splinegraph.operators.bilinear import MatrixProduct, Product
 from splinegraph.operators.comparison import Comparison, ToFloat, Where
 from splinegraph.operators.discontinuous import Ceil, Floor, Hardshrink, Heaviside, Round, Sign, Threshold, Trunc
+from splinegraph.operators.division import FloorDivide, ToInteger, TruncDivide
+from splinegraph.operators.live_index import LiveGather
 from splinegraph.operators.normalizing import LogSoftmax, LogSumExp, Softmax, VectorNorm
 from splinegraph.operators.opaque import Hole, Opaque
 from splinegraph.operators.order import Sort, TopKValues
-from splinegraph.operators.smooth import Exp, Expm1, Log, Log1p, Pow, Reciprocal, Rsqrt, Sqrt, Square
-from splinegraph.operators.smooth_functions import (
-    ELU,
-    GELU,
-    Atan,
-    Cos,
-    Erf,
-    Hardswish,
-    LogSigmoid,
-    Mish,
-    Sigmoid,
-    SiLU,
-    Sin,
-    Softplus,
-    Tanh,
-)
 from splinegraph.operators.standardizing import GroupMean, GroupNorm, LayerNorm, RMSNorm
 from splinegraph.operators.winners import KWinnersTakeAll, SortIndices, TopKIndices, TopKMask
 from splinegraph.testing import Sample
-
-Function = Callable[[Tensor], Tensor]
-WIDE, POSITIVE = (-6.0, 6.0), (0.125, 4.0)
-
-# Smooth: inflections, extrema and kinks lie inside some of the boxes
-
-_SMOOTH: list[tuple[Operator, Function, tuple[float, float]]] = [
-    (Sigmoid(), torch.sigmoid, WIDE),
-    (Tanh(), torch.tanh, WIDE),
-    (Erf(), torch.erf, (-3.0, 3.0)),
-    (Atan(), torch.atan, WIDE),
-    (GELU(), F.gelu, WIDE),
-    (GELU("tanh"), lambda x: F.gelu(x, approximate="tanh"), WIDE),
-    (SiLU(), F.silu, WIDE),
-    (Mish(), F.mish, WIDE),
-    (Hardswish(), F.hardswish, WIDE),
-    (Softplus(), F.softplus, WIDE),
-    (Softplus(3.0), lambda x: F.softplus(x, 3.0), WIDE),
-    (LogSigmoid(), F.logsigmoid, WIDE),
-    (ELU(), F.elu, WIDE),
-    (ELU(2.5), lambda x: F.elu(x, 2.5), WIDE),
-    (ELU(-0.5), lambda x: F.elu(x, -0.5), WIDE),
-    (ELU(0.0), lambda x: F.elu(x, 0.0), WIDE),
-    (ELU(1.6732632423543772, 1.0507009873554805), torch.selu, WIDE),
-    (ELU(2.0, 1.0, 0.5), lambda x: F.celu(x, 2.0), WIDE),
-    (Exp(), torch.exp, (-3.0, 3.0)),
-    (Expm1(), torch.expm1, (-3.0, 3.0)),
-    (Log(), torch.log, POSITIVE),
-    (Log1p(), torch.log1p, (-0.75, 3.0)),
-    (Pow(3.0), lambda x: x**3, (-3.0, 3.0)),
-    (Pow(4.0), lambda x: x**4, (-2.0, 2.0)),
-    (Pow(2.5), lambda x: x**2.5, POSITIVE),
-    (Pow(0.3), lambda x: x**0.3, POSITIVE),
-    (Pow(-1.5), lambda x: x**-1.5, POSITIVE),
-    (Square(), torch.square, (-3.0, 3.0)),
-    (Sqrt(), torch.sqrt, POSITIVE),
-    (Rsqrt(), torch.rsqrt, POSITIVE),
-    (Reciprocal(), torch.reciprocal, POSITIVE),
-    (Sin(), torch.sin, WIDE),
-    (Cos(), torch.cos, WIDE),
-]
-
-SMOOTH = [
-    *(
-        Sample(op, ((2, 8),), f, (span,), boxes=((max(0.0, span[0]), 1.0), (span[0], max(0.0, span[0] + 0.1))))
-        for op, f, span in _SMOOTH
-    ),
-    Sample(Reciprocal(), ((2, 8),), torch.reciprocal, ((-4.0, -0.125),), name="Reciprocal, negative"),
-]
 
 BILINEAR = [
     Sample(Product(), ((2, 3), (2, 3)), torch.mul),
@@ -216,6 +150,23 @@ DISCONTINUOUS = [
     Sample(ToFloat(), ((2, 3),), lambda x: x),
 ]  # fmt: skip
 
+# Integers
+
+INTEGERS = [
+    *(Sample(op, ((2, 6),), f, boxes=((0.0, 0.5), (-1.0, 0.0), (0.5, 1.0))) for op, f in (
+        (FloorDivide(0.5), lambda x: (x / 0.5).floor()), (TruncDivide(2.0), lambda x: (x / 2).trunc()),
+        (ToInteger(), lambda x: x.long()))),
+    Sample(
+        LiveGather(-1), ((2, 4), (2, 3)), lambda i, x: x.gather(-1, i.long()), ((0.0, 2.0), (-3.0, 3.0)),
+        whole=(0,), skips={"law_cell": _OFF_CELL, "law_ties": _OFF_CELL, "law_curvature": _OFF_CELL},
+    ),
+    Sample(
+        LiveGather(-2), ((2, 1, 3), (2, 3, 3)), lambda i, x: x.gather(-2, i.long()), ((0.0, 2.0), (-3.0, 3.0)),
+        whole=(0,), skips={"law_cell": _OFF_CELL, "law_ties": _OFF_CELL, "law_curvature": _OFF_CELL},
+        name="LiveGather, inner axis",
+    ),
+]  # fmt: skip
+
 _ATEN = torch.ops.aten
 
 OPAQUE = [
@@ -234,4 +185,4 @@ OPAQUE = [
     Sample(Opaque(_ATEN.isfinite.default, target="isfinite", floating=False), ((2, 4),), torch.isfinite),
 ]  # fmt: skip
 
-SAMPLES: list[Sample] = [*SMOOTH, *BILINEAR, *NORMALIZING, *ORDER, *DISCONTINUOUS, *OPAQUE]
+SAMPLES: list[Sample] = [*BILINEAR, *NORMALIZING, *ORDER, *DISCONTINUOUS, *INTEGERS, *OPAQUE]

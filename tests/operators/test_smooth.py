@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import splinegraph.operators.powers  # noqa: F401  # fills the table
 from splinegraph.core.operator import Operator
 from splinegraph.core.values import Box, Curvature, Monotonicity
 from splinegraph.operators.registry import LOWERINGS, Value
@@ -235,7 +236,7 @@ def test_powers_that_are_other_operators_are_refused() -> None:
 class FakeCall:
     """Runs what a lowering emits, on tensors."""
 
-    shape, shapes, batch_axis = (1, 3), ((1, 3),), 0
+    shape, shapes, batch_axis, dtype = (1, 3), ((1, 3),), 0, torch.float64
 
     def __init__(self, target: str, x: Tensor) -> None:
         self.target, self.values = target, {"x": x}
@@ -277,7 +278,7 @@ def test_lowerings_equal_torch(target: str, args: tuple[Any, ...]) -> None:
     ("target", "args"),
     [
         ("aten.softplus.default", (1.0, 1.0)), ("aten.softplus.default", (-1.0,)),
-        ("aten.celu.default", (-1.0,)), ("aten.pow.Tensor_Scalar", (0,)), ("aten.elu.default", (1.0, -1.0)),
+        ("aten.celu.default", (-1.0,)), ("aten.pow.Tensor_Scalar", (2j,)), ("aten.elu.default", (1.0, -1.0)),
     ],
 )  # fmt: skip
 def test_lowerings_refuse_what_has_no_facts(target: str, args: tuple[Any, ...]) -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.tracers.calls_functions import FUNCTIONS
+from tests.tracers.calls_picking import PICKING, SAMPLING, SCATTERING
 from tests.tracers.calls_shapes import FILLING, SHAPES
 from tests.tracers.rows import IMAGE, POSITIVE, SEQUENCE, VOLUME, Row, aten, each, first, row
 
@@ -59,7 +61,6 @@ ARITHMETIC = [
     row("div.Tensor", lambda x, y: x / y, (3,), (3,), **POSITIVE),
     row("reciprocal", lambda x: 1.0 / x, **POSITIVE),
     row("div.Scalar", lambda x: aten.div.Scalar(x, 4.0)),
-    row("div.Tensor_mode", lambda x: torch.div(x, 3.0, rounding_mode=None)),
     row("addcmul", lambda x, y, w: torch.addcmul(x, y, w, value=0.5), (6,), (6,), constants=((6,),)),
     row("lerp.Scalar", lambda x, y: torch.lerp(x, y, 0.3), (6,), (6,)),
     row("lerp.Tensor", lambda x, y, w: torch.lerp(x, y, w), (6,), (6,), constants=((6,),)),
@@ -146,6 +147,9 @@ POOLING = [
     *(_upsample("_upsample_nearest_exact", d)[0] for d in (1, 2, 3)),
     *_upsample("upsample_linear", 1), *_upsample("upsample_bilinear", 2), *_upsample("upsample_trilinear", 3),
     *_upsample("upsample_bicubic", 2),
+    *(row(f"_upsample_{m}2d_aa{o}", f, IMAGE) for m in ("bilinear", "bicubic") for o, f in (
+        (".vec", lambda x, m=m: F.interpolate(x, size=(3, 7), mode=m, antialias=True)),
+        ("", lambda x, m=m: getattr(aten, f"_upsample_{m}2d_aa").default(x, [4, 2], True)))),
 ]  # fmt: skip
 
 
@@ -245,19 +249,25 @@ NORMALIZING = [
 # what several calls make together, where a lowering sees more than its own arguments
 
 COMPOSED = [
-    row("bmm", lambda x, w: torch.einsum("bi,oi->bo", x, w), constants=((3, 6),)),  # moves the batch by views
-    row("bmm", lambda x, y: torch.einsum("bhid,bhjd->bhij", x, y), (2, 3, 4), (2, 3, 4)),
     row("sum.dim_IntList", lambda x: (x * (x > 0)).sum(1) / ((x > 0).sum(1) + 1)),  # a live integer
     row("mul.Tensor", lambda x: ((x > 0) * (x < 1)) * x),
     # torch rounds 0.1 to float32 on its way, in a float64 model as well
     row("mul.Tensor", lambda x: (x > 0) * 0.1 * x + (x <= 0) * x, jacobian=lambda x: torch.where(x > 0, 0.1 * x, x)),
-    row("max_pool2d_with_indices", lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2), (2, 4, 4),
-        opaque="the indices of a pool",
-        single="unpooling folds channels into the batch"),
-    row("expand_as", lambda x: torch.zeros_like(x).scatter_add(1, torch.tensor([[0, 0, 1, 2, 3, 3]]).expand_as(x), x),
-        opaque="scatter_add"),
-    row("where.self", lambda x: torch.where(torch.isnan(x), torch.zeros_like(x), x), opaque="isnan"),
-    row("where.self", torch.logaddexp, (6,), (6,)),
+    row("max_unpool2d", lambda x: F.max_unpool2d(*F.max_pool2d(x, 2, return_indices=True), 2), (2, 4, 4)),
+    row("max_unpool2d", lambda x: F.max_unpool2d(2 * F.max_pool2d(x, (2, 1)),
+        F.max_pool2d(x, (2, 1), return_indices=True)[1], (2, 1), output_size=(5, 4)), (2, 5, 4)),
+    row("max_unpool2d", lambda x: F.max_unpool2d(*F.max_pool2d(x, 3, 2, return_indices=True), 3, 2), (2, 5, 5),
+        opaque="overlapping windows"),
+    # taken apart where they are met
+    row("tanh linear", nn.GRUCell(3, 2).eval(), (3,), (2,)),
+    row("tanh linear", lambda x, h, c, *w: torch.cat(torch.lstm_cell(x, (h, c), *w), 1), (3,), (2,), (2,),
+        constants=((8, 3), (8, 2), (8,), (8,))),
+    row("relu linear", nn.RNNCell(3, 2, nonlinearity="relu").eval(), (3,), (2,)),
+    row("sigmoid mul.Tensor", F.glu),
+    row("norm.ScalarOpt_dim", F.pairwise_distance, (5,), (5,)),
+    row("reshape", lambda x: F.channel_shuffle(x, 2), (4, 3, 2)),
+    row("mul.Tensor", lambda x: x * torch.tensor([1.0, 2.0, 4.0]).clone().pow_(-2.0), (3,)),
+    row("where.self", lambda x: torch.where(torch.isnan(x), torch.zeros_like(x), x)),
     row("scaled_dot_product_attention", lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
         (2, 3, 4), (2, 3, 4), (2, 3, 4)),
     row("scaled_dot_product_attention", lambda q, k, m: F.scaled_dot_product_attention(q, k, k, attn_mask=m),
@@ -279,7 +289,7 @@ COMPOSED = [
 
 ROWS = [
     *ELEMENTWISE, *ARITHMETIC, *LINEAR, *CONVOLUTION, *POOLING, *PADDING, *MAXIMUM, *ORDER, *LOGIC, *NORMALIZING,
-    *SHAPES, *FILLING, *COMPOSED,
+    *SHAPES, *FILLING, *PICKING, *SCATTERING, *SAMPLING, *FUNCTIONS, *COMPOSED,
 ]  # fmt: skip
 
 UNREACHED = {

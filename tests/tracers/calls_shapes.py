@@ -95,10 +95,6 @@ SHAPES = [
     row("roll", lambda x: x.roll((1, -1), (1, 2)), (3, 4)),
     row("repeat", lambda x: x.repeat(1, 2, 3), (2, 2)),
     row("tile", lambda x: x.tile(2), (2, 2)),
-    row("repeat_interleave.self_int", lambda x: x.repeat_interleave(2, 1), (3, 2)),
-    row("index_select", lambda x: x.index_select(1, torch.tensor([2, 0, 2])), (3, 2)),
-    row("index.Tensor", lambda x: x[:, [0, 2], [1, 0]], (3, 2)),
-    row("unfold", lambda x: x.unfold(1, 3, 2)),
     row("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), (4, 2, 2)),
     row("pixel_unshuffle", lambda x: F.pixel_unshuffle(x, 2), (1, 4, 2)),
     row("tril", lambda x: x.tril(1), (3, 3)),
@@ -108,7 +104,6 @@ SHAPES = [
     row("select_scatter", lambda x, y: torch.select_scatter(x, y, 1, -1), (3, 4), (4,)),
     row("index_put", _write),
     row("index_put", _write_columns),
-    row("gather", lambda x: x.gather(1, torch.tensor([[0, 2, 1]]).expand(x.shape[0], 3))),
 ]
 
 FILLING = [

@@ -125,6 +125,55 @@ def test_a_model_that_changes_itself() -> None:
     assert "change itself" in refused(EquivalenceError, Counts().eval(), X)
 
 
+class Closed:
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+
+
+def test_tensors_where_nobody_looks_for_them() -> None:
+    message = refused(TraceError, Call(Closed), X)
+    assert "returns a Closed" in message
+    assert "dataclasses" in message
+    message = refused(ShapeError, Call(lambda c: c.x), (Closed(X),))
+    assert "an argument is a Closed" in message
+    assert "register_dataclass" in message
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated", "ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_scripted_model() -> None:
+    message = refused(TraceError, torch.jit.script(nn.Sequential(nn.Linear(3, 3), nn.ReLU()).eval()), X)
+    assert "TorchScript" in message
+    assert "made from" in message
+
+
+def test_neither_export_nor_fx() -> None:
+    class Sorts(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            first = x if torch.equal(x, x.relu()) else -x
+            return x + torch.from_numpy(first.detach().numpy())
+
+    message = refused(TraceError, Sorts().eval(), X)
+    assert message.index("torch.export") < message.index("torch.fx")
+    assert line_of(Sorts, "torch.equal") in message
+    assert "torch.fx fails too" in message or "torch.fx cannot either" in message
+
+
+def test_a_model_that_fails_when_it_runs_again() -> None:
+    calls: list[int] = []
+
+    class Tires(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            calls.append(1)
+            if len(calls) > 3:
+                raise ValueError("no more calls")
+            return x.relu()
+
+    message = refused(TraceError, Tires().eval(), X)
+    assert "fails when it runs again" in message
+    assert "no more calls" in message
+    assert line_of(Tires, "raise ValueError") in message
+
+
 # what is refused before
 
 

@@ -12,6 +12,7 @@ from torch.nn.utils import parametrizations
 
 import splinegraph as sg
 from splinegraph.core.graph import SplineGraph
+from splinegraph.errors import TrainingModeError
 from tests.tracers.models import Call, Mixed, Recurrent, Tokens, randomize, resnet
 
 DOUBLE = torch.float64
@@ -315,6 +316,26 @@ def test_exported_programs_and_graph_modules() -> None:
         assert [node.operator.label for node in graph.operators] == ["Linear", "ReLU"]
         assert graph.batched
         agrees(graph, model, x)
+
+
+def test_vmap() -> None:
+    model = Call(lambda x, m: torch.vmap(lambda row: m(row).relu())(x), nn.Linear(3, 3))
+    x = torch.randn(4, 3)
+    graph = sg.trace(model, x)
+    assert graph.batched
+    assert graph.exact
+    agrees(graph, model, x)
+    assert sg.affine_map(graph, x).verify() < 1e-10
+
+
+def test_containers_of_a_graph_module_have_no_mode() -> None:
+    inner = nn.Sequential(nn.Linear(2, 3), nn.Dropout())
+    module = torch.fx.symbolic_trace(nn.Sequential(inner, nn.ReLU()).eval())
+    assert module.get_submodule("0").training  # which torch.fx puts there
+    assert sg.trace(module, torch.zeros(1, 2)).exact
+    module.get_submodule("0.1").train()
+    with pytest.raises(TrainingModeError, match=r"'0\.1'"):
+        sg.trace(module, torch.zeros(1, 2))
 
 
 # the graph as a value

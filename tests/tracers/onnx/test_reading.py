@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import re
 import sys
 from pathlib import Path
@@ -63,7 +63,11 @@ def message(path: Path, kind: type[SplineGraphError] = TargetError) -> str:
 # damaged files
 
 
-@pytest.mark.parametrize("content", [b"", b"hello, I am no model", b"\x08\x08\x12\xff\xff\xff", os.urandom(64)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello, I am no model", b"\x08\x08\x12\xff\xff\xff", random.Random(0).randbytes(64)],
+    ids=["empty", "text", "cut", "noise"],
+)
 def test_no_onnx_file(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
