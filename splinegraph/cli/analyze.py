@@ -41,20 +41,29 @@ def analyze(
       splinegraph analyze net.py:Net --weights net.safetensors --data test.npz --out report/
       splinegraph analyze model.onnx --data photos/ --mean 0.5 --std 0.25 --json - | jq .sections.units
     """
-    from splinegraph.cli.output import deliver, prepare
+    from splinegraph.cli.output import deliver, prepare, results_on_stdout, wrote
     from splinegraph.cli.render import render
     from splinegraph.cli.request import Request
 
     prepare(out, json_to)
-    report = perform(Request(**asked), trust=trust, command=ctx.command_path, quiet=quiet)
+    with results_on_stdout(only=json_to == "-") as write:
+        report = perform(
+            Request(**asked), trust=trust, command=ctx.command_path, quiet=quiet, kept=bool(out or json_to)
+        )
+        # to disk first: nothing is lost if nobody reads the terminal to the end
+        files = deliver(report, report.to_dict(), out, json_to, write)
     if not quiet and json_to != "-":
         render(report, saved=out is not None)
-    deliver(report, report.to_dict(), out, json_to)
+    for path in files:
+        click.echo(wrote(path), err=json_to == "-")
     ctx.exit(0 if report.complete else 1)
 
 
-def perform(request: Request, *, trust: bool, command: str, quiet: bool) -> Report:
-    """Open what a request names and analyze it, with progress on stderr."""
+def perform(request: Request, *, trust: bool, command: str, quiet: bool, kept: bool) -> Report:
+    """Open what a request names and analyze it, with progress on stderr.
+
+    A report that is `kept` records the request and the SHA-256 of the files.
+    """
     import torch
 
     from splinegraph.analyses.report.report import analyze as summarize
@@ -64,8 +73,11 @@ def perform(request: Request, *, trust: bool, command: str, quiet: bool) -> Repo
 
     with stages(shown=not quiet) as progress:
         opened = open_graph(request, trust=trust, command=command, progress=progress)
+        if kept:
+            progress("reading the files' SHA-256")
+        files = fingerprints(request) if kept else {}
         return summarize(
             opened.graph, data=opened.data, at=request.at, dtype=getattr(torch, request.dtype), seed=request.seed,
             sections=request.only or None, skip=request.skip, notes=opened.notes, progress=progress,
-            request={**request.to_dict(), "files": fingerprints(request)},
+            request={**request.to_dict(), "files": files},
         )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from splinegraph.cli.options import TARGET, model_options
+from splinegraph.errors import one_line
 
 if TYPE_CHECKING:
     from splinegraph.core.graph import SplineGraph
@@ -57,15 +58,17 @@ def export(ctx: click.Context, /, graph: str, form: str | None, out: Path, trust
     from splinegraph.cli.opening import open_graph
     from splinegraph.cli.progress import stages
     from splinegraph.cli.request import Request
+    from splinegraph.export.files import check_writable
 
     if out.is_dir():
         raise click.UsageError(f"--out {out} is a folder; name a file in it, such as {out / 'graph.gexf'}")
     suffix = form or out.suffix.lstrip(".").lower()
     if suffix not in FORMATS:
         raise click.UsageError(f"{str(out)!r} ends in no known format; give --format, one of {', '.join(FORMATS)}")
+    check_writable(out)
     with stages(shown=True) as progress:
         opened = open_graph(Request(**asked), trust=trust, command=ctx.command_path, progress=progress)
         progress("writing")
         path = _writer(suffix)(opened.graph, out)
     nodes = len(opened.graph.nodes)
-    click.echo(f"wrote {path}: {nodes} nodes of {opened.graph.name}")
+    click.echo(one_line(f"wrote {path}: {nodes} nodes of {opened.graph.name}"))

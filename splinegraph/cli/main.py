@@ -16,7 +16,7 @@ from splinegraph.cli.analyze import analyze
 from splinegraph.cli.export import export
 from splinegraph.cli.rerun import rerun
 from splinegraph.cli.trace import trace
-from splinegraph.errors import SplineGraphError
+from splinegraph.errors import EquivalenceError, SplineGraphError
 
 __all__ = ["main"]
 
@@ -30,12 +30,21 @@ class _BadInput(click.ClickException):
         click.echo(f"splinegraph: error: {self.message}", file=file, err=True)
 
 
+class _FailedCheck(_BadInput):
+    exit_code = 1
+
+
 class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except SplineGraphError as error:
-            raise _BadInput(str(error)) from error
+            failure = _FailedCheck if isinstance(error, EquivalenceError) else _BadInput
+            raise failure(str(error)) from error
+        except BrokenPipeError:
+            raise  # click ends quietly: nobody reads on
+        except OSError as error:  # files are opened with errors of our own, so this is the terminal
+            raise _BadInput(f"cannot print: {error.strerror or error}") from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

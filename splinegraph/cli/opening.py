@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,10 @@ def _data(request: Request, command: str) -> DataSource | None:
     sides = request.image_size
     size = (sides[0], sides[-1]) if sides else None
     head, colon, attribute = request.data.rpartition(":")
-    if colon and head and attribute.replace(".", "_").isidentifier():
+    if colon and head and attribute.replace(".", "_").isidentifier() and not Path(request.data).exists():
         return read_data(load_object(request.data, command=f"{command} --data"), limit=request.limit)
+    if size is not None and not Path(request.data).is_dir():
+        raise DataError(f"{request.data} is no folder of images", remedy="leave out --image-size")
     return read_data(request.data, limit=request.limit, image_size=size)
 
 
@@ -104,4 +107,5 @@ def _warnings_as(notes: list[str]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         yield
-    notes.extend(f"warning: {w.message}" for w in caught if issubclass(w.category, UserWarning))
+    texts = [f"warning: {w.message}" for w in caught if issubclass(w.category, UserWarning | RuntimeWarning)]
+    notes.extend(dict.fromkeys(texts))

@@ -51,7 +51,7 @@ _MODEL = (
     click.argument("target"),
     click.option(
         "--weights", metavar="FILE",
-        help="State dict for the model: .safetensors, or .pt / .pth / .bin, read without executing anything.",
+        help="State dict for the model: .safetensors, or .pt / .pth / .bin / .ckpt, read without executing anything.",
     ),
     click.option("--trust", is_flag=True, help="Load a .pt2 file, which can execute code of its author."),
     click.option(
@@ -61,7 +61,8 @@ _MODEL = (
     ),
     click.option(
         "--input", "inputs", multiple=True, metavar="FILE",
-        help="Example input, .npy or .pt, batch first; once per input of the model.",
+        help="Example input, .npy, .npz or .pt, batch first; once per input of the model. It is what the model is "
+        "traced with; --data is what it is looked at on.",
     ),
     click.option(
         "--data", metavar="DATA",
@@ -84,7 +85,7 @@ _MODEL = (
         help="What to look at where the model ends in a softmax: what goes into it, or what comes out.",
     ),
     click.option(
-        "--seed", type=int, default=0, show_default=True, help="Of random inputs, and of what the model draws."
+        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of random inputs and weights."
     ),
 )  # fmt: skip
 

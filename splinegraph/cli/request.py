@@ -11,7 +11,7 @@ from typing import Any
 
 from splinegraph.errors import DataError
 
-__all__ = ["Request", "fingerprint", "fingerprints"]
+__all__ = ["REQUESTED", "Request", "arguments", "fingerprint", "fingerprints"]
 
 BLOCK = 2**20
 """Bytes read at a time."""
@@ -69,26 +69,6 @@ class Request:
         """Return plain JSON types."""
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
-    @classmethod
-    def from_dict(cls, held: Mapping[str, Any]) -> Request:
-        """Read what `to_dict` wrote.
-
-        Raises
-        ------
-        DataError
-            If a value is missing or of another kind.
-        """
-        names = {f.name for f in dataclasses.fields(cls)}
-        try:
-            request = cls(**{name: _frozen(value) for name, value in held.items() if name in names})
-        except TypeError as error:
-            raise DataError("the report does not say what was asked for", why=str(error)) from error
-        for field in dataclasses.fields(cls):
-            value = getattr(request, field.name)
-            if not isinstance(value, _TYPES[str(field.type)]):
-                raise DataError(f"{field.name!r} in the report is {value!r}", remedy="analyze the model anew")
-        return request
-
     @property
     def paths(self) -> Iterator[Path]:
         """The files and folders that it names, where they exist."""
@@ -102,24 +82,31 @@ class Request:
                 yield path
 
 
-_TYPES: dict[str, Any] = {
-    "str": str,
-    "str | None": (str, type(None)),
-    "int": int,
-    "int | None": (int, type(None)),
-    "tuple[int, ...] | None": (tuple, type(None)),
-    "tuple[tuple[int, ...], ...]": tuple,
-    "tuple[str, ...]": tuple,
-    "tuple[float, ...]": tuple,
-}
-
-
 def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+REQUESTED = frozenset(f.name for f in dataclasses.fields(Request))
+"""Names of what can be asked for."""
+
+_OPTIONS = {"shapes": "--input-shape", "inputs": "--input"}
+_REPEATED = ("shapes", "inputs", "only", "skip")
+
+
+def arguments(asked: Mapping[str, Any]) -> list[str]:
+    """Return the command line that asks for what `Request.to_dict` holds; the reverse of parsing it."""
+    found: list[str] = []
+    for name in sorted(REQUESTED & set(asked) - {"target"}):
+        given = asked[name]
+        option = _OPTIONS.get(name, "--" + name.replace("_", "-"))
+        if given is not None and given != []:
+            many = given if name in _REPEATED and isinstance(given, list) else [given]
+            found.extend(f"{option}={_typed(item)}" for item in many)
+    return [*found, "--", str(asked["target"])] if "target" in asked else found
+
+
+def _typed(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def fingerprints(request: Request) -> dict[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from splinegraph.cli.analyze import analyze, perform
 from splinegraph.cli.options import CODE, output_options
+from splinegraph.cli.request import REQUESTED, Request, arguments
 from splinegraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,11 +24,17 @@ ROWS = 20
 """Most differences that the terminal shows."""
 
 
+def _finite(ctx: click.Context, param: click.Parameter, given: float) -> float:
+    if not math.isfinite(given):
+        raise click.BadParameter(f"{given} is no tolerance, such as 1e-6")
+    return given
+
+
 @click.command(short_help="Repeat the analysis that a report records, and compare.", epilog=CODE)
 @click.argument("report", type=click.Path(path_type=Path), metavar="report.json")
 @click.option("--trust", is_flag=True, help="Load a .pt2 file, which can execute code of its author.")
 @click.option(
-    "--rtol", type=click.FloatRange(min=0), default=1e-6, show_default=True,
+    "--rtol", type=click.FloatRange(min=0, max=1, max_open=True), callback=_finite, default=1e-6, show_default=True,
     help="Largest relative difference at which two numbers count as the same.",
 )  # fmt: skip
 @output_options
@@ -43,30 +52,45 @@ def rerun(
       splinegraph rerun report/report.json
     """
     from splinegraph.analyses.report.compare import compare
-    from splinegraph.cli.analyze import perform
-    from splinegraph.cli.output import deliver, prepare
-    from splinegraph.cli.request import Request
+    from splinegraph.cli.output import deliver, prepare, results_on_stdout, wrote
 
+    report = report / "report.json" if report.is_dir() else report
     old = _read(report)
-    asked = old.get("request")
-    if not isinstance(asked, Mapping) or not asked:
-        raise DataError(
-            f"{report} does not record what was asked for", why="it was not made by `splinegraph analyze`",
-            remedy="analyze the model with that command",
-        )  # fmt: skip
+    request = _request(old.get("request"), report)
+    for target in (out and out / "report.json", json_to and Path(json_to)):
+        if target and target.exists() and target.samefile(report):
+            raise click.UsageError(f"{target} is the report to compare with; write to another place")
     prepare(out, json_to)
-    new = perform(Request.from_dict(asked), trust=trust, command=ctx.command_path, quiet=quiet)
-    comparison = compare(old, new.to_dict(), rtol=rtol)
+    with results_on_stdout(only=json_to == "-") as write:
+        new = perform(request, trust=trust, command=ctx.command_path, quiet=quiet, kept=True)
+        comparison = compare(old, new.to_dict(), rtol=rtol)
+        files = deliver(new, comparison.to_dict(), out, json_to, write)
     if not quiet and json_to != "-":
         _show(comparison)
-    deliver(new, comparison.to_dict(), out, json_to)
+    for path in files:
+        click.echo(wrote(path), err=json_to == "-")
     ctx.exit(0 if comparison.same and new.complete else 1)
+
+
+def _request(asked: object, path: Path) -> Request:
+    """Read what was asked for as if it were typed again, so that the same is allowed."""
+    if not isinstance(asked, Mapping) or not asked:
+        raise DataError(
+            f"{path} does not record what was asked for", why="it was not made by `splinegraph analyze`",
+            remedy="analyze the model with that command",
+        )  # fmt: skip
+    try:
+        params = analyze.make_context("analyze", arguments(asked)).params
+    except click.ClickException as error:
+        raise DataError(
+            f"what {path} asks for cannot be repeated", why=error.format_message(), remedy="analyze the model anew"
+        ) from error
+    return Request(**{name: value for name, value in params.items() if name in REQUESTED})
 
 
 def _read(path: Path) -> dict[str, Any]:
     from splinegraph.analyses.report.report import FORMAT
 
-    path = path / "report.json" if path.is_dir() else path
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -16,7 +16,7 @@ from splinegraph.errors import DataError
 if TYPE_CHECKING:
     from splinegraph.analyses.report.report import Report
 
-__all__ = ["check_writable", "make_folder", "save_report", "write_json", "write_text", "writing"]
+__all__ = ["check_folder", "check_writable", "make_folder", "save_report", "write_json", "write_text", "writing"]
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
@@ -52,6 +52,21 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         probe.unlink()
     except OSError as error:
         raise _unwritable(f"cannot write {path}", error) from error
+
+
+def check_folder(folder: str | os.PathLike[str], name: str) -> None:
+    """Learn whether a file could be written in a folder that may not be there yet, without making it.
+
+    Raises
+    ------
+    DataError
+        If not.
+    """
+    path = Path(folder)
+    above = next(p for p in (path, *path.absolute().parents) if p.exists())
+    if not above.is_dir():
+        raise DataError(f"cannot make the folder {path}", why=f"{above} is a file", remedy="choose another folder")
+    check_writable(above / name if above == path else above / f"{name}.probe")
 
 
 @contextlib.contextmanager
@@ -121,6 +136,6 @@ def save_report(report: Report, folder: str | os.PathLike[str]) -> Path:
 
 
 def _unwritable(what: str, error: OSError) -> DataError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = "free some space" if full else "choose a folder that you may write to"
+    remedies = {errno.ENOSPC: "free some space", errno.EDQUOT: "free some space", errno.ENOENT: "make its folder first"}
+    remedy = remedies.get(error.errno or 0, "choose a folder that you may write to")
     return DataError(what, why=error.strerror or str(error), remedy=remedy)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ import torch
 from click.testing import Result
 
 from tests.cli.conftest import NET, Run
+
+ROOT = Path(__file__).resolve().parents[2]
 
 PROBABILITIES = """
 import torch
@@ -148,6 +153,10 @@ def test_a_program_that_can_execute_code_needs_trust(splinegraph: Run, command: 
         (["--json", "nowhere/r.json"], "cannot write nowhere/r.json"),
         (["--json", "."], "it is a folder"),
         (["--image-size", "big"], "such as 224"),
+        (["--data", "net.npz", "--image-size", "5"], "is no folder of images"),
+        (["--seed", "-1"], "is not in the range"),
+        (["--out", "net.py/o"], "net.py is a file"),
+        (["--json", "nowhere/r.json"], "make its folder first"),
     ],
 )
 def test_bad_options(splinegraph: Run, arguments: list[str], match: str) -> None:
@@ -160,7 +169,6 @@ def test_bad_options(splinegraph: Run, arguments: list[str], match: str) -> None
 def test_nothing_is_left_of_a_report_that_cannot_be_written(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fill the disk at the last moment: the old report is still there, and nothing else."""
     import errno
-    import os
 
     assert splinegraph("analyze", "net.py", "--out", "o").exit_code == 0
     before = Path("o/report.json").read_bytes()
@@ -189,9 +197,61 @@ def test_markup_and_control_characters_in_a_name(splinegraph: Run) -> None:
     assert len(missing.stderr.splitlines()) == 1
 
 
-def test_an_interrupt_leaves_nothing_behind(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
+LOUD = """
+import os, atexit, torch
+from torch import nn
+class Loud(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+    def __getitem__(self, i):
+        print("reading", i)
+        os.system("echo from a subprocess")
+        return torch.ones(3) * i
+net = nn.Linear(3, 2).eval()
+data = Loud()
+atexit.register(print, "the end")
+"""
 
+
+def start(*arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from splinegraph.cli.main import main; main()", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_nothing_else_reaches_stdout(splinegraph: Run) -> None:
+    Path("loud.py").write_text(LOUD)
+    out, err = start("analyze", "loud.py", "--data", "loud.py:data", "--json", "-").communicate(timeout=120)
+    assert json.loads(out)["complete"], err
+    for text in ("reading 3", "from a subprocess", "the end"):
+        assert text in err
+
+
+def test_a_report_is_kept_though_nobody_reads_on(splinegraph: Run) -> None:
+    with start("analyze", "net.py", "--out", "o") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert json.loads(Path("o/report.json").read_text())["complete"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_stdout_is_one_line(splinegraph: Run) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start("analyze", "net.py", "--out", "o", stdout=full)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert err == "splinegraph: error: cannot print: No space left on device\n"
+    assert Path("o/report.json").exists()
+
+
+def test_nothing_is_made_for_bad_input(splinegraph: Run) -> None:
+    assert splinegraph("analyze", "none.py", "--out", "a/b").exit_code == 2
+    assert not Path("a").exists()
+
+
+def test_an_interrupt_leaves_nothing_behind(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 

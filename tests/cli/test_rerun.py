@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from splinegraph.cli.analyze import analyze
+from splinegraph.cli.request import REQUESTED, Request, arguments
 from tests.cli.conftest import NET, Run
 
 
@@ -69,9 +71,17 @@ def test_a_recorded_program_still_needs_trust(splinegraph: Run, report: dict[str
         ('{"format": "splinegraph graph 1"}', "is no report"),
         ('{"format": "splinegraph report 99"}', "this version writes a"),
         ('{"format": "splinegraph report 2"}', "does not record what was asked for"),
-        ('{"format": "splinegraph report 2", "request": {"target": 3}}', "'target' in the report is 3"),
-        ('{"format": "splinegraph report 2", "request": {"seed": 3}}', "does not say what was asked for"),
+        ('{"format": "splinegraph report 2", "request": {"target": 3}}', "there is no file 3"),
+        ('{"format": "splinegraph report 2", "request": {"seed": 3}}', "Missing argument 'TARGET'"),
         ('{"format": "splinegraph report 2", "request": {"target": "gone.py"}}', "there is no file gone.py"),
+        ('{"format": "splinegraph report 2", "request": {"target": "net.py", "seed": -1}}', "-1 is not in the range"),
+        ('{"format": "splinegraph report 2", "request": {"target": "net.py", "seed": true}}', "'True' is not a valid"),
+        (
+            '{"format": "splinegraph report 2", "request": {"target": "net.py", "dtype": "int3"}}',
+            "'int3' is not one of",
+        ),
+        ('{"format": "splinegraph report 2", "request": {"target": "net.py", "shapes": [["a"]]}}', "such as 1,28,28"),
+        ('{"format": "splinegraph report 2", "request": {"target": "net.py", "mean": ["x"]}}', "no list of numbers"),
     ],
 )
 def test_bad_reports(splinegraph: Run, text: str, match: str) -> None:
@@ -79,6 +89,28 @@ def test_bad_reports(splinegraph: Run, text: str, match: str) -> None:
     result = splinegraph("rerun", "r.json")
     assert result.exit_code == 2
     assert match in result.stderr
+
+
+def test_what_is_asked_for_can_be_typed_again() -> None:
+    asked = Request(
+        "-odd [name].py:Net", weights="w.pt", shapes=((1, 2), (3,)), inputs=("a.npy", "-b.npy"), data="d:e",
+        mean=(-1.0, 2.5), std=(1e-3,), image_size=(2, 3), output="probabilities", limit=7, at=(0, 4), only=("graph",),
+        skip=("maps",), dtype="float32", seed=5,
+    )  # fmt: skip
+    params = analyze.make_context("analyze", arguments(asked.to_dict())).params
+    assert Request(**{name: params[name] for name in REQUESTED}) == asked
+
+
+def test_the_report_to_compare_with_is_not_overwritten(splinegraph: Run, report: dict[str, Any]) -> None:
+    for place in (["--out", "old"], ["--json", "old/report.json"]):
+        result = splinegraph("rerun", "old", *place)
+        assert result.exit_code == 2
+        assert "is the report to compare with" in result.stderr
+
+
+@pytest.mark.parametrize("rtol", ["nan", "inf", "-1"])
+def test_a_tolerance_is_a_small_number(splinegraph: Run, report: dict[str, Any], rtol: str) -> None:
+    assert splinegraph("rerun", "old", f"--rtol={rtol}").exit_code == 2
 
 
 def test_no_report(splinegraph: Run) -> None:

@@ -13,6 +13,7 @@ from torch.nn.utils import parametrizations
 import splinegraph as sg
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import TrainingModeError
+from splinegraph.tracers.checking import check_samples
 from tests.tracers.models import Call, Mixed, Recurrent, Tokens, randomize, resnet
 
 DOUBLE = torch.float64
@@ -386,3 +387,11 @@ def test_graph_for_people_and_for_networkx(model: nn.Sequential) -> None:
     assert set(network) == {node.name for node in graph}
     for attributes in network.nodes.values():
         assert all(isinstance(value, str | int | bool) for value in attributes.values())
+
+
+def test_rounding_in_a_short_type_is_no_mixing_of_samples() -> None:
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    graph = sg.trace(net, torch.zeros(1, 3))
+    check_samples(graph, [torch.randn(3, 3)], tolerance=-1.0)  # as if float32 had failed: float64 decides
+    with pytest.raises(sg.SplineGraphError, match="depends on the others"):
+        check_samples(graph, [torch.randn(3, 3, dtype=torch.float64)], tolerance=-1.0)

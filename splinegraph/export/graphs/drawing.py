@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from splinegraph.export.graphs.cleaning import COLOR, Cleaned
 from splinegraph.export.graphs.layout import GAP, layout
 from splinegraph.export.graphs.palette import DEFAULT, EDGE, FAMILIES
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Drawing", "add_drawing", "draw", "node_color"]
 
