@@ -43,8 +43,9 @@ class _Group(click.Group):
             raise failure(str(error)) from error
         except BrokenPipeError:
             raise  # click ends quietly: nobody reads on
-        except OSError as error:  # files are opened with errors of our own, so this is the terminal
-            raise _BadInput(f"cannot print: {error.strerror or error}") from error
+        except OSError as error:  # of the terminal, since files are opened with errors of our own
+            what = f"cannot open {error.filename}" if error.filename else "cannot print"
+            raise _BadInput(f"{what}: {error.strerror or error}") from error
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+import keyword
+import types
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +14,7 @@ from torch import Tensor, nn
 
 from splinegraph.errors import ShapeError
 from splinegraph.tracers.onnx.body import Body
+from splinegraph.tracers.onnx.node import clean_name
 from splinegraph.tracers.onnx.values import Value, tensor_of
 
 __all__ = ["Declared", "OnnxModule"]
@@ -84,6 +88,7 @@ class OnnxModule(nn.Module):
         self.output_names, self.opset = tuple(output_names), opset
         self.settle(inputs, "any", ())
         self.training = False
+        self.__dict__["forward"] = types.MethodType(_with_names(OnnxModule.forward, self.input_names), self)
 
     def settle(self, inputs: Sequence[Declared], batching: str, notes: Sequence[str]) -> None:
         """Say how batches are taken."""
@@ -177,3 +182,15 @@ class OnnxModule(nn.Module):
             lead = (batch,) if has_batch else ()
             found.append(torch.zeros(lead + shape, dtype=declared.dtype))
         return tuple(found)
+
+
+def _with_names(forward: Callable[..., Any], input_names: Sequence[str]) -> Callable[..., Any]:
+    """Return a method whose arguments have the names of the file's inputs: traces name theirs after them."""
+    names = ["self"]
+    for name in input_names:
+        names.append(clean_name(f"{name}_" if keyword.iskeyword(name) else name, names, "input"))
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    named = types.FunctionType(forward.__code__, forward.__globals__, forward.__name__)
+    parameters = [inspect.Parameter(name, kind) for name in names]
+    named.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return named

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 import re
 import sys
@@ -271,3 +273,16 @@ def test_names_that_torch_does_not_take(tmp_path: Path) -> None:
     assert len(set(names)) == 4
     assert all(re.fullmatch(r"[A-Za-z0-9_]+", name) for name in names)
     assert module(torch.tensor([[-1.0, 2.0]])).tolist() == [[0.0, 2.0]]
+
+
+@pytest.mark.parametrize("name", ["x", "input.1", "self", "lambda", "inputs", "übung", "0"])
+def test_inputs_keep_their_names(name: str, tmp_path: Path) -> None:
+    made = model([helper.make_node("Relu", ["x"], ["y"])])
+    made.graph.input[0].name = made.graph.node[0].input[0] = name
+    module = read_onnx(save(made, tmp_path))
+    graph = sg.trace(module, torch.zeros(1, 2))
+    assert re.sub(r"\W", "_", name, flags=re.ASCII).strip("_") in graph.inputs[0]
+    twin = copy.deepcopy(module)
+    assert twin.forward.__self__ is twin
+    x = torch.randn(3, 2)
+    assert torch.equal(pickle.loads(pickle.dumps(module))(x), x.relu())
