@@ -44,8 +44,8 @@ def rerun(
 ) -> None:
     """Repeat the analysis that a report.json records, and compare the two.
 
-    Paths in the report are taken from the current folder, as they were typed. The model, weights and data
-    are told apart by their SHA-256. The exit code is 0 if both say the same, 1 if not.
+    Paths in the report are taken from the current folder, as they were typed. Files are told apart by their
+    SHA-256, folders by the names and sizes of their files, the weights by their own SHA-256. The exit code is 0 if both say the same, 1 if not.
 
     \b
     Example:

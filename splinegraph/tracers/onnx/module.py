@@ -188,7 +188,9 @@ def _with_names(forward: Callable[..., Any], input_names: Sequence[str]) -> Call
     """Return a method whose arguments have the names of the file's inputs: traces name theirs after them."""
     names = ["self"]
     for name in input_names:
-        names.append(clean_name(f"{name}_" if keyword.iskeyword(name) else name, names, "input"))
+        clean = clean_name(name, names, "input")
+        usable = clean.isidentifier() and not keyword.iskeyword(clean)
+        names.append(clean if usable else clean_name(f"input_{clean}", names))
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     named = types.FunctionType(forward.__code__, forward.__globals__, forward.__name__)
     parameters = [inspect.Parameter(name, kind) for name in names]
