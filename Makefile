@@ -17,7 +17,7 @@ READY := $(VENV)/.ready-$(subst =,-,$(notdir $(TORCH)))
 # Small matrices: a second thread per test worker only costs.
 test: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test lint types bench coverage clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -42,6 +42,11 @@ types: $(READY) ## check types
 
 bench: $(READY) ## run the benchmarks
 	$(PY) -m benchmarks
+
+coverage: $(READY) ## trace over 400 models of public packages; takes about an hour
+	$(PY) -m pip install --disable-pip-version-check --no-deps --upgrade --target build/models $(PIP_ARGS) \
+	  -r benchmarks/coverage_requirements.txt
+	$(PY) -m benchmarks.coverage --packages build/models --results build/coverage.jsonl
 
 clean: ## remove what was built, but not the environment
 	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

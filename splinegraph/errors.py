@@ -20,6 +20,8 @@ A message is one line: what failed, where, why, and what to do about it.
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "BatchError",
     "DataError",
@@ -37,9 +39,18 @@ __all__ = [
 ]
 
 
+TARGET = "splinegraph_target_"
+"""How the modules begin that user files are executed as: this, the file's name, a number."""
+
+_TARGET = re.compile(rf"{TARGET}(\w+)_\d+\b")
+
+
 def one_line(text: str) -> str:
-    """Return a text on one line, with control characters (of a file's name, say) written as escapes."""
-    flat = " ".join(text.split())
+    """Return a text on one line, with control characters (of a file's name, say) written as escapes.
+
+    Modules of user files go by the file's name.
+    """
+    flat = _TARGET.sub(r"\1", " ".join(text.split()))
     return flat if flat.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in flat)
 
 

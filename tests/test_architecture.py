@@ -22,7 +22,7 @@ LAYERS = {
     "data": {"errors"},
     "core": {"errors"},
     "operators": {"errors", "core"},
-    "tracers": {"errors", "core", "operators"},
+    "tracers": {"errors", "core", "operators", "data"},
     "analyses": {"errors", "core", "operators.base", "data"},
     "transforms": {"errors", "core", "operators.base", "data", "analyses"},
     "testing": {"errors", "core", "operators.base"},

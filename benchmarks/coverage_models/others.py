@@ -100,7 +100,7 @@ _ROWS = (2, 12, 16)
 ENTRIES: tuple[Entry, ...] = (
     *table("pytorchcv", _cv, (
         ("resnet20_cifar10", True, 32), ("preresnet10", True), ("diracnet18v2", True), ("bninception", True),
-        ("sqnxt23_w1", True), ("peleenet", True), ("menet108_8x1_g3", True), ("shufflenet_g1_wd4", True),
+        ("sqnxt23_w1", True), ("peleenet", True), ("menet108_8x1_g3", False), ("shufflenet_g1_wd4", True),
         ("igcv3_wd4", True), ("condensenet74_c4_g4", True), ("bam_resnet18", False), ("cbam_resnet18", False),
         ("darknet_tiny", True), ("hardnet39ds", True), ("revnet38", True), ("octresnet10_ad2", True),
     ), "pytorchcv"),

@@ -79,11 +79,15 @@ def _data(request: Request, command: str) -> DataSource | None:
         return None
     sides = request.image_size
     size = (sides[0], sides[-1]) if sides else None
-    head, colon, attribute = request.data.rpartition(":")
-    if colon and head and attribute.replace(".", "_").isidentifier() and not Path(request.data).exists():
-        return read_data(load_object(request.data, command=f"{command} --data"), limit=request.limit)
     if size is not None and not Path(request.data).is_dir():
         raise DataError(f"{request.data} is no folder of images", remedy="leave out --image-size")
+    head, colon, attribute = request.data.rpartition(":")
+    if colon and head and attribute.replace(".", "_").isidentifier() and not Path(request.data).exists():
+        return read_data(
+            load_object(request.data, command=f"{command} {request.target} --data"),
+            name=request.data,
+            limit=request.limit,
+        )
     return read_data(request.data, limit=request.limit, image_size=size)
 
 

@@ -148,19 +148,22 @@ def is_dataset(value: Any) -> bool:
 
 
 def open_dataset(
-    value: Any, *, inputs: ItemKeys | None = None, label: str | int | None = None, notes: Sequence[str] = ()
-) -> DataSource:
+    value: Any, *, inputs: ItemKeys | None = None, label: str | int | None = None, notes: Sequence[str] = (),
+    name: str = "",
+) -> DataSource:  # fmt: skip
     """Read from a dataset or loader in a fixed order.
 
     Parameters
     ----------
     value : Dataset, DataLoader, or a sequence of samples
-        Its items are a tensor, a tuple whose last entry is the class, or a dict.
+        Its items are a tensor, a dict, or a tuple: of inputs, whose last entry is the class if it is an integer.
     inputs : sequence of str or int, optional
         Which entries of an item are the inputs of the network.
     label : str or int, optional
         Which entry is the class.
     notes : sequence of str
+    name : str, optional
+        For messages. Default: the type of the dataset.
 
     Raises
     ------
@@ -172,9 +175,9 @@ def open_dataset(
     Reads the first item, twice. A loader that shuffles is read in the order of its dataset; one with another
     sampler in the order that it gives with seed 0.
     """
-    name = kind_name(value)
     if isinstance(value, torch_data.DataLoader):
-        return _open_loader(value, inputs, label, notes)
+        return _open_loader(value, inputs, label, notes, name or f"DataLoader of {kind_name(value.dataset)}")
+    name = name or kind_name(value)
     if isinstance(value, torch_data.IterableDataset):
         return Stream(name, lambda size: _collated(value, size), inputs=inputs, label=label, notes=notes)
     length = _guarded(name, lambda: len(value))
@@ -188,11 +191,11 @@ def _collated(dataset: Any, size: int) -> Iterator[Any]:
 
 
 def _open_loader(
-    loader: torch_data.DataLoader[Any], inputs: ItemKeys | None, label: str | int | None, notes: Sequence[str]
-) -> DataSource:
+    loader: torch_data.DataLoader[Any], inputs: ItemKeys | None, label: str | int | None, notes: Sequence[str],
+    name: str,
+) -> DataSource:  # fmt: skip
     dataset: Any = loader.dataset
     collate: Any = loader.collate_fn
-    name = f"DataLoader of {kind_name(dataset)}"
     if isinstance(dataset, torch_data.IterableDataset):
         return Stream(name, lambda _: _seeded(loader, lambda: iter(loader)), inputs=inputs, label=label, notes=notes)
     order, remark = _order(loader)

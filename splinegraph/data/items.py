@@ -34,7 +34,12 @@ class ItemReader:
             y = self._entry(first, self.label)
             kind = f"{dtype_name(y.dtype)} {tuple(y.shape[1:])}" if isinstance(y, Tensor) else kind_name(y)
             what = f"entry {self.label!r}" if isinstance(self.label, str) else f"entry {self.label}"
-            self.notes = (f"{what} of each sample is {kind}: no class, so it is left out",)
+            guessed = label is None and inputs is None and not isinstance(first, Mapping)
+            if guessed and isinstance(y, Tensor) and y.dim() > 1:
+                self.inputs, done = [*self.inputs, self.label], "taken as an input"
+            else:
+                done = "left out"
+            self.notes = (f"{what} of each sample is {kind}: no class, so it is {done}",)
             self.label = None
         if isinstance(first, Mapping):
             self.notes += unused({str(key) for key in first} - {str(key) for key in (*self.inputs, self.label)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,14 +14,18 @@ from splinegraph.data.archive import is_archive, is_array, open_archive, open_ar
 from splinegraph.data.arrays import ArraySource, Column, Memory, TensorSource, tensor, torch_dtype, usable
 from splinegraph.data.datasets import is_dataset, open_dataset
 from splinegraph.data.images import SUFFIXES, Mode, open_folder
+from splinegraph.data.near import files_near, near
 from splinegraph.data.source import DataSource, unused
-from splinegraph.errors import DataError
+from splinegraph.errors import DataError, one_line
 
-__all__ = ["CLASSES", "INPUTS", "read_data"]
+__all__ = ["CLASSES", "INPUTS", "input_names", "read_data"]
 
 INPUTS = ("x", "X", "inputs", "x_test")
 CLASSES = ("y", "labels", "y_test")
 """Names of arrays that are looked for, in this order."""
+
+TORCH = (".pt", ".pth", ".bin", ".ckpt")
+"""Files of `torch.save`, which are read as a whole: for one example input, not for data."""
 
 
 def read_data(
@@ -33,6 +36,7 @@ def read_data(
     inputs: Sequence[str | int] | None = None,
     image_size: int | tuple[int, int] | None = None,
     image_mode: Mode | None = None,
+    name: str = "",
 ) -> DataSource:
     """Open data as a source that can be read piece by piece, any number of times.
 
@@ -41,8 +45,10 @@ def read_data(
     what : path, Tensor, array, tuple of them, mapping of arrays, Dataset, DataLoader or DataSource
         An .npz file or a mapping holds inputs ``x`` (or X, inputs, x_test; several are x0, x1, ...; else the
         first array) and perhaps classes ``y`` (or labels, y_test); an .npy file inputs alone. In a folder of
-        images sub-folders are classes. An item of a dataset is a tensor, a tuple whose last entry is the
-        class, or a dict. A tuple of tensors is one input each.
+        images sub-folders are classes. An item of a dataset is a tensor, a dict, or a tuple of inputs whose
+        last entry is the class if it is one integer. A tuple of tensors is one input each; in a tuple or
+        list ``(x, y)`` of two a 1-D ``y`` of integers, one per sample, is the classes, unless `labels` or
+        `inputs` are given.
     labels : Tensor, array or sequence of int of shape (B,), or str, optional
         Classes, or the name of those in a file, mapping or dict.
     limit : int, optional
@@ -53,6 +59,8 @@ def read_data(
         Scale images. Default: images have to have one size.
     image_mode : {'RGB', 'L'}, optional
         Default: what the first image is.
+    name : str, optional
+        What to call the data in messages, where they are no file.
 
     Returns
     -------
@@ -77,7 +85,9 @@ def read_data(
     [(0, [0, 1]), (2, [0])]
     """
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    source = _open(what, labels if isinstance(labels, str) else None, inputs, size, image_mode)
+    if labels is None and inputs is None and _is_labeled_pair(what):
+        what, labels = what
+    source = _open(what, labels if isinstance(labels, str) else None, inputs, size, image_mode, name)
     if isinstance(labels, str) and not source.labeled:
         raise DataError(f"{source.name} has no labels {labels!r}", remedy="give one integer per sample")
     if labels is not None and not isinstance(labels, str):
@@ -86,8 +96,9 @@ def read_data(
 
 
 def _open(
-    what: Any, label: str | None, inputs: Sequence[str | int] | None, size: tuple[int, int] | None, mode: Mode | None
-) -> DataSource:
+    what: Any, label: str | None, inputs: Sequence[str | int] | None, size: tuple[int, int] | None, mode: Mode | None,
+    name: str,
+) -> DataSource:  # fmt: skip
     if isinstance(what, DataSource):
         return what
     if isinstance(what, (str, os.PathLike)):
@@ -98,20 +109,51 @@ def _open(
         held: dict[str, Column] = {
             str(key): Memory(f"{str(key)!r}", _as_array(value, f"{key!r}")) for key, value in what.items()
         }
-        return _choose(held, {}, "the mapping", inputs, label)
+        return _choose(held, {}, name or "the mapping", inputs, label)
     if isinstance(what, Tensor):
-        return TensorSource((what,))
+        return _named(TensorSource((what,)), name)
     if isinstance(what, np.ndarray):
-        return _single(Memory("the array", _as_array(what, "the array")))
+        return _single(Memory(name or "the array", _as_array(what, name or "the array")))
     if isinstance(what, tuple) and any(isinstance(x, (Tensor, np.ndarray)) for x in what):
-        return TensorSource(tuple(_as_tensor(x, "the array") for x in what))
+        tensors = tuple(_as_tensor(x, name or "the array") for x in what)
+        return _named(TensorSource(_picked(tensors, inputs, name or "the tuple")), name)
     if is_dataset(what):
-        return open_dataset(what, inputs=inputs, label=label)
+        return open_dataset(what, inputs=inputs, label=label, name=name)
     one_pass = " that can be gone through once only" if hasattr(what, "__next__") else ""
     raise DataError(
-        f"cannot read data from a {type(what).__name__}{one_pass}",
+        f"cannot read data from {f'{name}, ' * bool(name)}a {type(what).__name__}{one_pass}",
         remedy="give a tensor, the path of an .npz or .npy file or of a folder of images, a Dataset or a DataLoader",
     )
+
+
+def _is_labeled_pair(what: Any) -> bool:
+    """Whether it is (x, y) with one integer in y per sample; a list of two tensors of one shape is two samples."""
+    if (
+        not isinstance(what, (tuple, list))
+        or len(what) != 2
+        or not all(isinstance(v, (Tensor, np.ndarray)) for v in what)
+    ):
+        return False
+    x, y = what
+    if y.ndim != 1 or not x.ndim or len(x) != len(y) or (isinstance(what, list) and x.ndim == 1):
+        return False
+    if isinstance(y, Tensor):
+        return not (y.is_floating_point() or y.is_complex())
+    return y.dtype.kind in "bui"
+
+
+def _named(source: TensorSource, name: str) -> DataSource:
+    source.name = one_line(name) or source.name
+    return source
+
+
+def _picked(tensors: tuple[Tensor, ...], inputs: Sequence[str | int] | None, where: str) -> tuple[Tensor, ...]:
+    if not inputs:
+        return tensors
+    bad = [place for place in inputs if not isinstance(place, int) or not 0 <= place < len(tensors)]
+    if bad:
+        raise DataError(f"there is no tensor {bad[0]!r} in {where}", why=f"it holds {len(tensors)}, counted from 0")
+    return tuple(tensors[int(place)] for place in inputs)
 
 
 def _open_path(
@@ -123,6 +165,11 @@ def _open_path(
         raise DataError(f"there is no file {path}", remedy=_near(path))
     if is_array(path):
         return _single(open_array(path))
+    if path.suffix.lower() in TORCH:
+        raise DataError(
+            f"{path} is a file of PyTorch, not of data",
+            remedy="give it as an example input (--input on the command line), or write the samples with numpy.savez",
+        )
     if is_archive(path):
         found, refused = open_archive(path)
         if not found and not refused:
@@ -136,13 +183,11 @@ def _open_path(
 
 def _near(path: Path) -> str:
     """Suggest files with a name like that."""
-    try:
-        names = [p.name for p in path.parent.iterdir() if p.suffix in (".npz", ".npy") or p.is_dir()]
-    except OSError:
+    if not path.parent.is_dir():
         return f"there is no folder {path.parent} either"
-    close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.6)
+    close = files_near(path, (".npz", ".npy"), folders=True)
     if close:
-        return f"did you mean {' or '.join(str(path.with_name(name)) for name in close)}?"
+        return f"did you mean {' or '.join(map(str, close))}?"
     return "give an .npz file with an array x, an .npy file or a folder of images"
 
 
@@ -161,7 +206,7 @@ def _choose(
     label: str | None,
 ) -> DataSource:  # fmt: skip
     names = [*found, *refused]
-    chosen = [str(key) for key in inputs] if inputs else _inputs(names, label)
+    chosen = [str(key) for key in inputs] if inputs else input_names(names, label)
     if not chosen:
         why = f"it has {', '.join(names)}" if names else "it is empty"
         raise DataError(f"{where} holds no inputs", why=why, remedy="name the array of inputs x")
@@ -169,7 +214,7 @@ def _choose(
         if key in refused:
             raise DataError(f"cannot read {key!r} in {where}", why=refused[key], remedy="give an array of numbers")
         if key not in found:
-            close = difflib.get_close_matches(key, names, n=1)
+            close = near(key, names)
             remedy = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(names)}"
             raise DataError(f"there is no array {key!r} in {where}", remedy=remedy)
     for key in chosen:
@@ -186,8 +231,8 @@ def _choose(
     return ArraySource(name, [found[key] for key in chosen], column, notes)
 
 
-def _inputs(names: Sequence[str], label: str | None) -> list[str]:
-    """Return the name of the inputs: one of `INPUTS`, else x0, x1, ..., else the first that is no class."""
+def input_names(names: Sequence[str], label: str | None = None) -> list[str]:
+    """Return the names of the inputs: one of `INPUTS`, else x0, x1, ..., else the first that is no class."""
     one = next((key for key in INPUTS if key in names), None)
     if one is not None:
         return [one]

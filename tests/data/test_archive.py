@@ -192,11 +192,13 @@ def test_unusable_arrays(tmp_path: Path, held: dict[str, Any], match: str) -> No
 def test_other_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "digits.npz", x=X)
     torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "w.zip")
     (tmp_path / "t.csv").write_text("1,2")
     for name, match in (
         ("digit.npz", "no file .*did you mean .*digits.npz"),
         ("none/d.npz", "there is no folder .*none either"),
-        ("w.pt", "perhaps a file of PyTorch"),
+        ("w.pt", r"file of PyTorch.*--input .*numpy\.savez"),
+        ("w.zip", "perhaps a file of PyTorch"),
         ("t.csv", "no file of numpy"),
     ):
         with pytest.raises(DataError, match=match):

@@ -203,11 +203,52 @@ def test_several_inputs(tmp_path: Path) -> None:
     triples = [(X[i], X[i, 0], i) for i in range(COUNT)]
     assert (read_data(triples).shapes, read_data(triples).labeled) == (((2, 3), (3,)), True)
     floats = TensorDataset(torch.from_numpy(X), torch.from_numpy(X[:, 0]))
-    assert read_data(floats).shapes == ((2, 3),)
-    assert any("no class" in note for note in read_data(floats).notes)
-    assert read_data(floats, inputs=(0, 1)).shapes == ((2, 3), (3,))
+    assert (read_data(floats).shapes, read_data(floats).labeled) == (((2, 3), (3,)), False)
+    assert read_data(floats).rows([4]).inputs[1].tolist() == X[4:5, 0].tolist()
+    assert any("no class, so it is taken as an input" in note for note in read_data(floats).notes)
+    assert read_data(floats, inputs=(0,)).shapes == ((2, 3),)
+    numbers = read_data([(X[i], 0.5) for i in range(COUNT)])  # one float per sample is neither class nor input
+    assert (numbers.shapes, numbers.labeled) == (((2, 3),), False)
+    assert any("left out" in note for note in numbers.notes)
     with pytest.raises(DataError, match="22 entries for 23"):
         read_data({"x0": X, "x1": X[:22]})
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_two_tensors_are_inputs_and_classes_if_the_second_is_one_integer_per_sample(kind: type) -> None:
+    x, y = torch.from_numpy(X), torch.from_numpy(Y)
+    source = read_data(kind([x, y]), limit=9)
+    assert source.shapes == ((2, 3),)
+    (batch,) = source.batches(9)
+    assert batch.labels is not None
+    assert batch.labels.tolist() == Y[:9].tolist()
+    assert read_data(kind([X, Y])).labeled
+
+
+def test_two_tensors_are_inputs_where_they_are_no_such_pair() -> None:
+    x, y = torch.from_numpy(X), torch.from_numpy(Y)
+    for pair, options in (((x, y.float()), {}), ((x, x), {}), ((x, y), {"inputs": (0, 1)}), ((x, y), {"labels": Y})):
+        source = read_data(pair, **options)  # type: ignore[arg-type]
+        assert len(source.shapes) == 2
+        assert source.labeled == ("labels" in options)
+    swapped = read_data((x, y), inputs=(1, 0))
+    assert swapped.shapes == ((), (2, 3))
+    with pytest.raises(DataError, match="no tensor 2 in the tuple: it holds 2"):
+        read_data((x, y), inputs=(2,))
+    assert read_data([y, y]).length == 2  # two samples
+
+
+@pytest.mark.parametrize(
+    ("what", "shown"),
+    [
+        (torch.from_numpy(X), "ds.py:d"), (X, "ds.py:d"), ((X, Y), "ds.py:d"), ((X, X), "ds.py:d"),
+        ({"x": X}, "'x' in ds.py:d"), (Pairs(), "ds.py:d"), (DataLoader(_pairs()), "ds.py:d"), (Counting(), "ds.py:d"),
+    ],
+)  # fmt: skip
+def test_data_go_by_the_name_that_the_user_typed(what: Any, shown: str) -> None:
+    assert read_data(what, name="ds.py:d", limit=3).name == shown
+    with pytest.raises(DataError, match=r"cannot read data from ds\.py:d, a int"):
+        read_data(3, name="ds.py:d")
 
 
 def test_a_sampler_is_drawn_once_and_alike_in_each_run() -> None:

@@ -257,6 +257,21 @@ def test_files_in_every_form(tmp_path: Path) -> None:
     assert only[0].shape == (1, 4)
 
 
+def test_an_archive_follows_the_rules_of_data_unless_its_names_are_arguments(tmp_path: Path) -> None:
+    x, b, y = np.ones((5, 3), "f4"), np.full((5, 4), 2, "f4"), np.arange(5)
+    np.savez(tmp_path / "x.npz", y=y, x=x, junk=np.array("text"), objects=np.array([None]))
+    np.savez(tmp_path / "two.npz", x1=b, y=y, x0=x)
+    np.savez(tmp_path / "only.npz", y=y)
+    args, origin = example_inputs(of(mlp()), given=[tmp_path / "x.npz"])
+    assert [a.tolist() for a in args] == [[[1.0] * 3]]
+    assert origin == f"example input: the first of 5 in 'x' in {tmp_path / 'x.npz'}"
+    args, origin = example_inputs(of(Two()), given=[tmp_path / "two.npz"])
+    assert [a.tolist() for a in args] == [[[1.0] * 3], [[2.0] * 4]]
+    assert "'x0' and 'x1' in " in origin
+    with pytest.raises(DataError, match=r"only\.npz holds no inputs: it has y; name the array of inputs x"):
+        example_inputs(of(mlp()), given=[tmp_path / "only.npz"])
+
+
 def test_the_batch_axis_is_found_where_the_shape_is_known(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.arange(3.0))
     np.save(tmp_path / "image.npy", np.zeros((3, 8, 8)))

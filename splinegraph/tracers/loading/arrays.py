@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from splinegraph.data.reading import input_names
 from splinegraph.errors import DataError, TargetError
 from splinegraph.tracers.loading.naming import a_few, files_near, reason
 from splinegraph.tracers.loading.weights import PICKLES, read_plain
@@ -21,8 +22,15 @@ __all__ = ["read_tensors"]
 SUFFIXES = (".npy", ".npz", ".pt", ".pth")
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, takes: Callable[[Sequence[str]], bool]) -> dict[str, Tensor]:
     """Return the tensors in a file, by name; '' and '0', '1', ... where they have none.
+
+    Parameters
+    ----------
+    path : Path
+    takes : callable
+        Whether the model has arguments of these names. Of an .npz file where it has not, the arrays are
+        read that would be the inputs in a file of data.
 
     Raises
     ------
@@ -36,7 +44,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise DataError(f"{path} is no example input", remedy=f"give a file that ends in {', '.join(SUFFIXES)}")
-    found = _from_torch(path) if suffix in PICKLES else _from_numpy(path)
+    found = _from_torch(path) if suffix in PICKLES else _from_numpy(path, takes)
     if not found:
         raise DataError(f"{path} is empty", remedy="give at least one sample")
     for name, x in found.items():
@@ -48,14 +56,18 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return found
 
 
-def _from_numpy(path: Path) -> dict[str, Tensor]:
+def _from_numpy(path: Path, takes: Callable[[Sequence[str]], bool]) -> dict[str, Tensor]:
     try:
         with path.open("rb") as stream:  # which numpy leaves open where it fails
             held = np.load(stream, allow_pickle=False)  # objects would execute code
             if isinstance(held, np.ndarray):
                 return {"": _tensor(held, str(path))}
             with held:
-                return {key: _tensor(held[key], f"{key!r} in {path}") for key in held.files}
+                names = held.files if takes(held.files) else input_names(held.files)
+                if held.files and not names:
+                    why = f"it has {a_few(held.files)}"
+                    raise DataError(f"{path} holds no inputs", why=why, remedy="name the array of inputs x")
+                return {key: _tensor(held[key], f"{key!r} in {path}") for key in names}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         why = "it is no file of numpy, or holds Python objects" if "pickle" in str(error) else reason(error)
         raise DataError(f"cannot read {path}", why=why, remedy="write it with numpy.save") from error

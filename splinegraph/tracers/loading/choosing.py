@@ -15,7 +15,7 @@ from torch.nn.modules.loss import _Loss
 from splinegraph.errors import TargetError
 from splinegraph.tracers.loading.naming import Place, a_few, line_of, near, reason
 
-__all__ = ["choose", "find", "make"]
+__all__ = ["call", "choose", "find", "make"]
 
 Model = nn.Module | ExportedProgram
 Namespace = Mapping[str, Any]
@@ -178,17 +178,8 @@ def make(value: Any, attribute: str, place: Place) -> Model:
     """
     expression, name = attribute, f"{attribute!r} in {place.name}"
     if not isinstance(value, Model) and callable(value):
-        required = _required(value)
-        if required:
-            raise TargetError(
-                f"{attribute} in {place.name} needs {', '.join(required)}", why="it is called without arguments",
-                remedy=place.build(attribute, required),
-            )  # fmt: skip
         expression, name = f"{attribute}()", f"{attribute}() in {place.name}"
-        try:
-            value = value()
-        except (Exception, SystemExit) as error:
-            raise TargetError(f"{name} fails", where=line_of(error), why=reason(error), remedy=_NAME_ONE) from error
+        value = call(value, attribute, place, "model", _NAME_ONE)
     if not isinstance(value, Model):
         raise _no_model(value, expression, name)
     if isinstance(value, ScriptModule):
@@ -202,6 +193,27 @@ def make(value: Any, attribute: str, place: Place) -> Model:
             remedy=f"name one of them, such as {named}" if first else "give it a `forward`",
         )  # fmt: skip
     return value
+
+
+def call(value: Any, attribute: str, place: Place, variable: str, remedy: str) -> Any:
+    """Return what a class or function makes without arguments.
+
+    Raises
+    ------
+    TargetError
+        If it needs some, or fails.
+    """
+    required = _required(value)
+    if required:
+        raise TargetError(
+            f"{attribute} in {place.name} needs {', '.join(required)}", why="it is called without arguments",
+            remedy=place.build(attribute, required, variable=variable),
+        )  # fmt: skip
+    try:
+        return value()
+    except (Exception, SystemExit) as error:
+        what = f"{attribute}() in {place.name} fails"
+        raise TargetError(what, where=line_of(error), why=reason(error), remedy=remedy) from error
 
 
 def _no_model(value: Any, expression: str, name: str) -> TargetError:

@@ -214,10 +214,11 @@ def _one_sample(example: Sequence[Any], shapes: Sequence[Shape] | None) -> tuple
 def _from_files(
     model: _Model, given: Sequence[Path | str], known: Sequence[Shape] | None, source: str
 ) -> tuple[tuple[Any, ...], str]:  # fmt: skip
-    files = [(Path(name), read_tensors(Path(name))) for name in given]
+    alone = len(given) == 1
+    files = [(Path(n), read_tensors(Path(n), lambda keys: alone and takes(model.loaded.model, keys))) for n in given]
     names = {id(x): f"{key!r} in {path}" if key else str(path) for path, held in files for key, x in held.items()}
     args: list[Any] = [x for _, held in files for x in held.values()]
-    if len(files) == 1 and takes(model.loaded.model, files[0][1]):
+    if alone and takes(model.loaded.model, files[0][1]):
         args = list(as_arguments(files[0][1], model.loaded.model, str(files[0][0])))
     tensors = [x for x in args if isinstance(x, Tensor)]
     if known is None:
@@ -229,7 +230,11 @@ def _from_files(
         args = [next(rest) if isinstance(x, Tensor) else x for x in args]
     count = next(len(x) for x in args if isinstance(x, Tensor))
     which = f"the first of {count} in " if count > 1 else ""
-    return model.fitted(args), one_line(f"example input: {which}{' and '.join(map(str, given))}")
+    shown = [
+        f"{' and '.join(map(repr, held))} in {path}" if path.suffix.lower() == ".npz" else str(path)
+        for path, held in files
+    ]
+    return model.fitted(args), one_line(f"example input: {which}{' and '.join(shown)}")
 
 
 def _with_batch(x: Tensor, shape: Shape, name: str, source: str, batched: bool) -> Tensor:

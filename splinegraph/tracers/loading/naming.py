@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import shlex
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from splinegraph.data.near import files_near, near
 from splinegraph.tracers.exporting import user_line
 
 __all__ = ["Place", "a_few", "files_near", "line_of", "near", "reason"]
@@ -41,8 +39,8 @@ class Place:
 
     def retype(self, attribute: str = "", *, name: str = "", options: str = "") -> str:
         """Return the command that names an attribute, or another file."""
-        target = shlex.quote((name or self.name) + (f":{attribute}" if attribute else ""))
-        weights = f"--weights {shlex.quote(self.weights)}" if self.weights else ""
+        target = _typed((name or self.name) + (f":{attribute}" if attribute else ""))
+        weights = f"--weights {_typed(self.weights)}" if self.weights else ""
         return " ".join(part for part in (self.command, target, weights, options) if part)
 
     @property
@@ -50,27 +48,17 @@ class Place:
         """What to do where nothing here can be taken as it is."""
         return "set `model = ...` in it" if self.name.endswith(".py") else f"name what makes one: {self.name}:NAME"
 
-    def build(self, name: str, arguments: Sequence[str]) -> str:
+    def build(self, name: str, arguments: Sequence[str], *, variable: str = "model") -> str:
         """Return what to do with a class or function that needs arguments."""
-        line = f"model = {name}({', '.join(f'{a}=...' for a in arguments)})"
+        line = f"{variable} = {name}({', '.join(f'{a}=...' for a in arguments)})"
         if self.name.endswith(".py"):
             return f"build it there: `{line}`"
         return f"build it in a .py file: `from {self.name} import {name.partition('.')[0]}` and `{line}`"
 
 
-def near(name: str, names: Iterable[str]) -> list[str]:
-    """Return the names that look like `name`, the nearest first, whatever their case."""
-    known = {n.lower(): n for n in names}
-    return [known[n] for n in difflib.get_close_matches(name.lower(), known, n=3)]
-
-
-def files_near(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """Return the files beside a missing one whose names look like it, the nearest first."""
-    try:
-        names = [name for name in os.listdir(path.parent) if name.lower().endswith(suffixes)]
-    except (OSError, ValueError):
-        return []
-    return [path.parent / name for name in near(path.name, names) or near(path.stem, names)]
+def _typed(name: str) -> str:
+    """Return a name as it is typed in a shell; a file's name that begins like an option is told apart from one."""
+    return shlex.quote(f"./{name}" if name.startswith("-") else name)
 
 
 def a_few(names: Iterable[str]) -> str:

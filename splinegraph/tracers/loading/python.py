@@ -8,43 +8,67 @@ import itertools
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from splinegraph.errors import TargetError
+from splinegraph.errors import TARGET, TargetError
 from splinegraph.tracers.loading.naming import Place, line_of, near, reason
 
-__all__ = ["execute", "import_module", "importable"]
+__all__ = ["as_program", "execute", "import_module", "no_module", "not_found"]
 
 _serial = itertools.count()
 
+_executed: dict[Path, tuple[bytes, ModuleType]] = {}
+"""What each file held when it was run last, and the module that it made."""
+
 
 @contextmanager
-def importable(folder: Path) -> Iterator[None]:
-    """Let code import what lies in a folder, as it could if it were run there."""
-    sys.path.insert(0, str(folder))
+def as_program(name: str, folder: Path) -> Iterator[None]:
+    """Let code import what lies in a folder, and see its name alone in `sys.argv`, as if it were run there.
+
+    The folder stays importable afterwards, behind all others: a model may import when it is called. Only if
+    the code fails nothing is left.
+    """
+    where, arguments, kept = str(folder), sys.argv, False
+    sys.path.insert(0, where)
+    sys.argv = [name]
     try:
         yield
+        kept = True
     finally:
-        if str(folder) in sys.path:
-            sys.path.remove(str(folder))
+        sys.argv = arguments
+        if where in sys.path:
+            sys.path.remove(where)
+        if kept and where not in sys.path:
+            sys.path.append(where)
 
 
-def execute(path: Path) -> ModuleType:
+def execute(path: Path, *, again: bool = True) -> ModuleType:
     """Run a file and return it as a module under a name of its own.
+
+    Parameters
+    ----------
+    path : Path
+    again : bool, default True
+        Run it anew. Else the module of the last run is returned, unless the file was changed since.
 
     Raises
     ------
     TargetError
         If it cannot be read, does not parse or fails.
     """
-    code = _parse(path)
+    where, text = path.resolve(), _read(path)
+    before, module = _executed.get(where, (None, None))
+    if not again and module is not None and before == text:
+        return module
+    code = _parse(path, text)
     stem = re.sub(r"\W", "_", path.stem)
-    name = f"splinegraph_target_{stem}_{next(_serial)}"
-    spec = importlib.util.spec_from_file_location(name, path.resolve())
-    assert spec is not None  # the suffix is .py
+    name = f"{TARGET}{stem}_{next(_serial)}"
+    spec = importlib.util.spec_from_file_location(name, where, loader=SourceFileLoader(name, str(where)))
+    assert spec is not None  # there is a loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look their classes' module up
     try:
@@ -58,19 +82,25 @@ def execute(path: Path) -> ModuleType:
     except BaseException:  # an interrupt
         del sys.modules[name]
         raise
+    _executed[where] = text, module
     return module
 
 
-def _parse(path: Path) -> CodeType:
+def _read(path: Path) -> bytes:
     try:
-        return compile(path.read_bytes(), str(path.resolve()), "exec", dont_inherit=True)
+        return path.read_bytes()
+    except OSError as error:
+        raise TargetError(f"cannot read {path}", why=error.strerror or str(error)) from error
+
+
+def _parse(path: Path, text: bytes) -> CodeType:
+    try:
+        return compile(text, str(path.resolve()), "exec", dont_inherit=True)
     except SyntaxError as error:
         line = f"{path.name}:{error.lineno}" if error.lineno else path.name
         raise TargetError("the file does not parse", where=line, why=error.msg, remedy="correct it") from error
     except (ValueError, RecursionError, MemoryError) as error:  # null bytes, or nested too deep
         raise TargetError("the file does not parse", where=path.name, why=reason(error)) from error
-    except OSError as error:
-        raise TargetError(f"cannot read {path}", why=error.strerror or str(error)) from error
 
 
 def _remedy(path: Path, error: BaseException) -> str:
@@ -100,21 +130,49 @@ def import_module(name: str, place: Place) -> ModuleType:
     except (Exception, SystemExit) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and (name == missing or name.startswith(missing + ".")):
-            raise _no_module(name, missing, place) from error
+            parent = sys.modules.get(missing.rpartition(".")[0])
+            raise no_module(missing, getattr(parent, "__path__", ()), place) from error
         raise TargetError(
             f"{name} fails when it is imported", where=line_of(error), why=reason(error),
             remedy=f"make it run on its own: python -c 'import {name}'",
         ) from error  # fmt: skip
 
 
-def _no_module(name: str, missing: str, place: Place) -> TargetError:
+def not_found(name: str) -> tuple[str, Sequence[str]]:
+    """Return the first part of a dotted name that is no module, or '', and the folders where it should lie.
+
+    Executes nothing.
+    """
+    importlib.invalidate_caches()
+    parts, paths = name.split("."), None
+    for i in range(len(parts)):
+        head = ".".join(parts[: i + 1])
+        loaded = sys.modules.get(head)
+        if loaded is not None:  # perhaps one that no search finds, such as os.path
+            paths = getattr(loaded, "__path__", None)
+            continue
+        if i and paths is None:
+            return head, ()
+        try:
+            spec = PathFinder.find_spec(head, paths) if i else importlib.util.find_spec(head)
+        except (ImportError, AttributeError, ValueError):  # of a finder: importing it says more
+            return "", ()
+        if spec is None:
+            return head, list(paths or ())
+        paths = spec.submodule_search_locations
+    return "", ()
+
+
+def no_module(missing: str, paths: Iterable[str], place: Place) -> TargetError:
+    """Return that a part of a dotted name is missing, with a close one among those in `paths`."""
+    name = place.name
     parent, _, last = missing.rpartition(".")
-    paths = getattr(sys.modules.get(parent), "__path__", []) if parent else None
-    known = [m.name for m in pkgutil.iter_modules(paths)] if (parent and paths) or not parent else []
+    paths = list(paths)
+    known = [m.name for m in pkgutil.iter_modules(paths if parent else None)] if paths or not parent else []
     found = near(last, known)[:1]
     if not found:
         return TargetError(
-            f"there is no module {missing!r}" + (f" in {parent}" if parent else " and no such file"),
+            f"there is no module {missing!r}" + (f" in {parent}" if parent else "") + " and no such file",
             remedy="give a .py, .onnx or .pt2 file, or an importable module: package.module:attribute",
         )
     meant = ".".join([*parent.split(".")] * bool(parent) + found) + name[len(missing) :]

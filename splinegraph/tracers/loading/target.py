@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import re
 from collections.abc import Mapping
@@ -15,12 +17,12 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from splinegraph.errors import TargetError, one_line
-from splinegraph.tracers.loading.choosing import choose, find, make
+from splinegraph.tracers.loading.choosing import call, choose, find, make
 from splinegraph.tracers.loading.declared import declared
 from splinegraph.tracers.loading.matching import fill
 from splinegraph.tracers.loading.naming import Place, a_few, files_near
 from splinegraph.tracers.loading.program import program_inputs, read_program, refuse_untrusted
-from splinegraph.tracers.loading.python import execute, import_module, importable
+from splinegraph.tracers.loading.python import as_program, execute, import_module, no_module, not_found
 from splinegraph.tracers.loading.weights import PICKLES, SUFFIXES, read_plain, read_state
 
 __all__ = ["Loaded", "load", "load_object"]
@@ -128,10 +130,13 @@ def load(target: str, *, trust: bool = False, weights: str | Path | None = None,
 def load_object(target: str, *, command: str = "") -> Any:
     """Return any object of Python code: ``file.py:attribute`` or ``package.module:attribute``. It is executed.
 
+    A class or function is called without arguments. A file that was executed already, as it is now, is not
+    executed again.
+
     Raises
     ------
     TargetError
-        If there is none.
+        If there is none, or it needs arguments or fails.
     """
     head, attribute = _split(target)
     place = Place(head, command, attribute=attribute)
@@ -141,10 +146,19 @@ def load_object(target: str, *, command: str = "") -> Any:
         _check_file(head, place)
         if not head.lower().endswith(".py"):
             raise TargetError(f"{head} has no attributes: it is no Python file")
-        with importable(Path(head).resolve().parent):
-            return find(execute(Path(head)), attribute, place, models=False)
-    with importable(Path.cwd()):
-        return find(import_module(head, place), attribute, place, models=False)
+        with as_program(head, Path(head).resolve().parent):
+            return _made(execute(Path(head), again=False), attribute, place)
+    with as_program(head, Path.cwd()):
+        return _made(_imported(place), attribute, place)
+
+
+def _made(module: ModuleType, attribute: str, place: Place) -> Any:
+    """Return an object, or what it makes if it is a class or function."""
+    value = find(module, attribute, place, models=False)
+    if isinstance(value, (type, functools.partial)) or inspect.isroutine(value):
+        remedy = "name an object, or a class or function that makes one without arguments"
+        return call(value, attribute, place, "data", remedy)
+    return value
 
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -209,13 +223,23 @@ def _weights_alone(place: Place) -> TargetError:
 
 def _from_file(attribute: str, place: Place) -> Loaded:
     path = Path(place.name)
-    with importable(path.resolve().parent):
+    with as_program(str(path), path.resolve().parent):
         return _from_code(execute(path), attribute, place, kind="python", path=path)
 
 
 def _from_module(attribute: str, place: Place) -> Loaded:
-    with importable(Path.cwd()):
-        return _from_code(import_module(place.name, place), attribute, place, kind="package", path=None)
+    with as_program(place.name, Path.cwd()):
+        return _from_code(_imported(place), attribute, place, kind="package", path=None)
+
+
+def _imported(place: Place) -> ModuleType:
+    """Import a module, unless the name is rather that of a file with a typing error: then nothing runs."""
+    missing, folders = not_found(place.name)
+    if missing and "." in place.name and files_near(Path(place.name), (*OPENED, *SUFFIXES)):
+        _check_file(place.name, place)
+    if missing and not place.attribute:
+        raise no_module(missing, folders, place)
+    return import_module(place.name, place)
 
 
 def _from_code(
