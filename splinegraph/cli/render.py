@@ -24,6 +24,9 @@ ROWS = 40
 WIDE = 100
 """Columns from which a table shows what is told elsewhere too."""
 
+NAME = 16
+"""Longest name of a class in a table."""
+
 T = TypeVar("T")
 
 
@@ -41,7 +44,8 @@ def render(report: Report, *, saved: bool = False, console: Console | None = Non
         else:
             _title(console, name, section.headline)
     if not report.complete:
-        console.print(Text("\nsome sections failed: this report is incomplete", style="bold red"))
+        why = "interrupted" if report.interrupted else "some sections failed"
+        console.print(Text(f"\n{why}: this report is incomplete", style="bold red"))
 
 
 # pieces
@@ -163,17 +167,28 @@ def _maps(console: Console, section: MapsSection, hint: str) -> None:
         return
     labels = any(row.label is not None for row in section.rows)
     numbers = ["f_c(x)", "<A_c, x>", "b_c", "|A_c|", "|f - Ax - b|"]
-    table = _table([], ["sample", *["label"] * labels, "c", *numbers], [""])
+    named = any(row.label_name or row.output_name for row in section.rows)
+    last = [""] * any(row.boundary for row in section.rows)
+    first = ["sample", *["label"] * labels, "c"]
+    table = _table(first, numbers, last) if named else _table([], [*first, *numbers], last)  # names can be folded
 
     def cells(row: Any) -> list[Any]:
-        wrong = labels and row.label != row.output
+        wrong = section.judged and row.label is not None and row.label != row.output
         numbers = [f"{v:.4g}" for v in (row.value, row.matching, row.bias, row.norm)]
-        output = Text(str(row.output), style="yellow" if wrong else "")
-        return [str(row.sample), *[str(row.label)] * labels, output, *numbers, f"{row.error:.0e}",
-                Text("boundary" * row.boundary, style="dim")]  # fmt: skip
+        output = Text(_class(row.output, row.output_name), style="yellow" if wrong else "")
+        label = "" if row.label is None else _class(row.label, row.label_name)
+        found = [str(row.sample), *[label] * labels, output, *numbers, f"{row.error:.0e}"]
+        return [*found, Text("boundary" * row.boundary, style="dim")] if last else found
 
     _fill(console, table, section.rows, cells, hint)
     console.print(Text("  c: largest output; A_c: its template; <A_c, x>: template matching value", style="dim"))
+
+
+def _class(number: int, name: str | None) -> str:
+    """Return the number of a class, and its name if it has one."""
+    if not name:
+        return str(number)
+    return f"{number} {name if len(name) <= NAME else name[: NAME - 1] + '…'}"
 
 
 RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {

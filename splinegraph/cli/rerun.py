@@ -45,7 +45,8 @@ def rerun(
     """Repeat the analysis that a report.json records, and compare the two.
 
     Paths in the report are taken from the current folder, as they were typed. Files are told apart by their
-    SHA-256, folders by the names and sizes of their files, the weights by their own SHA-256. The exit code is 0 if both say the same, 1 if not.
+    SHA-256, folders by the names and sizes of their files, the weights by their own SHA-256. The exit code is
+    0 if both say the same, 1 if not.
 
     \b
     Example:

@@ -112,6 +112,17 @@ def test_the_weights_come_first(told: dict[str, Any]) -> None:
     assert json.loads(json.dumps(found.to_dict()))["rows"][1]["key"] == "sections.codes.distinct"
 
 
+def test_an_incomplete_report_is_told_first(told: dict[str, Any]) -> None:
+    cut = copy.deepcopy(told)
+    cut["complete"] = False
+    assert compare(told, cut).headline.startswith("the new report is incomplete; not the same: 1 of")
+    assert compare(cut, told).headline.startswith("the old report is incomplete; not the same")
+    both = compare(cut, cut)
+    assert both.headline.startswith("both reports are incomplete; the same")
+    assert both.to_dict()["incomplete"] == ["old", "new"]
+    assert compare(told, told).incomplete == ()
+
+
 def test_a_real_change_of_the_network() -> None:
     net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
     graph = sg.trace(net, torch.zeros(1, 2))

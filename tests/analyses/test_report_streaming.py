@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import splinegraph as sg
-from splinegraph.analyses.report import registry, study
+from splinegraph.analyses.report import labels, maps, registry, study
+from splinegraph.analyses.report.patterns import Patterns
 from splinegraph.analyses.report.report import Report, analyze
 from splinegraph.analyses.report.study import Collector, Part
 from splinegraph.analyses.report.values import Failed
@@ -243,14 +245,76 @@ def test_an_interrupt_keeps_what_is_done(graph: SplineGraph, name: str, monkeypa
     json.dumps(found.to_dict())
 
 
-def test_an_interrupt_while_data_are_read_keeps_the_graph(graph: SplineGraph) -> None:
+def test_an_interrupt_before_the_first_sample_keeps_the_graph(graph: SplineGraph) -> None:
     def stop(stage: str, done: int, total: int | None) -> None:
-        if stage == "data" and done:
+        if stage == "data":
             raise KeyboardInterrupt
 
     found = analyze(graph, data=X, progress=stop)
     assert [name for name in NAMES if isinstance(found[name], Failed)] == NAMES[1:]
-    assert "interrupted" in str(found)
+    assert found.notes[-1] == f"interrupted after 0 of {COUNT} samples"
+    assert not found.complete
+
+
+@pytest.mark.parametrize("where", ["progress", "reading", "codes", "ties", "labels"])
+@pytest.mark.parametrize("known", [True, False])
+def test_an_interrupt_in_the_pass_leaves_a_report_on_what_was_seen(
+    graph: SplineGraph, where: str, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _findings(analyze(graph, data=X[:16], labels=Y[:16], at=[9, 3]))
+    monkeypatch.setattr(study, "PART", 8)
+    calls = []
+
+    def third(function: Any) -> Any:
+        def run(*arguments: Any, **named: Any) -> Any:
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return function(*arguments, **named)
+
+        return run
+
+    class Cut(Flow):
+        def __iter__(self) -> Iterator[Any]:
+            for i, pair in enumerate(zip(X, Y, strict=True)):
+                if i == 20 and calls:
+                    raise KeyboardInterrupt
+                yield pair
+            calls.append(1)
+
+    def tell(stage: str, done: int, total: int | None) -> None:
+        if where == "progress" and stage == "data" and done == 16:
+            raise KeyboardInterrupt
+
+    if where == "reading":
+        calls.append(1)
+        source = read_data(Cut())
+        if known:
+            source.length = COUNT
+    else:
+        source = read_data(X, Y) if known else read_data(Flow())
+        report = "splinegraph.analyses.report"
+        name = {"codes": "patterns.codes", "ties": "maps.ties", "labels": "labels.Labels.add"}.get(where)
+        if name:
+            held = {"codes": sg.codes, "ties": maps.ties, "labels": labels.Labels.add}[where]
+            monkeypatch.setattr(f"{report}.{name}", third(held))
+    found = analyze(graph, data=source, at=[9, 3, 39], progress=tell)
+    assert not found.complete
+    assert found.to_dict()["complete"] is False
+    assert found.notes[-1] == f"interrupted after 16 of {COUNT if known else 'an unknown number of'} samples"
+    assert found.provenance.to_dict()["samples"] == 16
+    assert _findings(found) == whole
+
+
+def test_a_collector_that_was_interrupted_forgets_the_part_it_was_in(graph: SplineGraph) -> None:
+    made = study.prepare(graph, X, Y, None, None, torch.float64, 0)
+    whole = Patterns(made)
+    for part in made.parts():
+        before = copy.copy(whole)
+        whole.add(part)
+    before.add(part)  # again, on what the first try left behind
+    assert before.distinct()[1].sum() == COUNT
+    assert all(torch.equal(a.counts, b.counts) for a, b in zip(before.tallies, whole.tallies, strict=True))
 
 
 def test_the_same_request_gives_the_same_bytes(graph: SplineGraph, tmp_path: Path) -> None:

@@ -71,11 +71,14 @@ class Comparison:
         How many values were compared.
     rtol : float
         Numbers this close, relative to the larger one, are equal.
+    incomplete : tuple of {'old', 'new'}
+        Reports that were interrupted or hold sections that failed.
     """
 
     rows: tuple[Difference, ...]
     compared: int
     rtol: float
+    incomplete: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -84,7 +87,14 @@ class Comparison:
 
     @property
     def headline(self) -> str:
-        """The finding in one line."""
+        """The finding in one line, first of all which report is not complete."""
+        which = (
+            "both reports are" if len(self.incomplete) > 1 else "".join(f"the {n} report is" for n in self.incomplete)
+        )
+        return f"{which} incomplete; {self._finding}" if which else self._finding
+
+    @property
+    def _finding(self) -> str:
         counts = {kind: sum(row.kind == kind for row in self.rows) for kind in ("weights", "value", "context")}
         context = f"; {plural(counts['context'], 'difference')} in versions, paths or notes" * bool(counts["context"])
         if self.same:
@@ -99,6 +109,7 @@ class Comparison:
             "headline": self.headline,
             "compared": self.compared,
             "rtol": self.rtol,
+            "incomplete": list(self.incomplete),
             "rows": [{"key": r.key, "old": r.old, "new": r.new, "kind": r.kind} for r in self.rows],
         }
 
@@ -149,7 +160,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], rtol: float = 1e-6) 
         if not _equal(a, b, rtol, scale * (rtol if key[-1:] == RESIDUALS else lost)):
             rows.append(Difference(_text(key), a, b, kind))
     order = ("weights", "value", "context")
-    return Comparison(tuple(sorted(rows, key=lambda row: order.index(row.kind))), compared, rtol)
+    incomplete = tuple(name for name, report in (("old", old), ("new", new)) if report.get("complete") is False)
+    return Comparison(tuple(sorted(rows, key=lambda row: order.index(row.kind))), compared, rtol, incomplete)
 
 
 Key = tuple[str | int, ...]

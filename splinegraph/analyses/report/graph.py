@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from splinegraph.analyses.report.labels import Labels
+from splinegraph.analyses.report.names import shown_names
 from splinegraph.analyses.report.registry import section
 from splinegraph.analyses.report.study import Collector, Part, Study
 from splinegraph.analyses.report.values import Section, plural
 from splinegraph.core.describe import kind, shape_text
 from splinegraph.core.graph import Input, Node, SplineGraph
+from splinegraph.errors import one_line
 
 __all__ = ["GraphSection", "InputsSection", "NodeRow", "describe_graph", "graph_section", "inputs_section"]
 
@@ -115,41 +119,45 @@ def graph_section(study: Study) -> GraphSection:
 
 
 def describe_graph(graph: SplineGraph) -> GraphSection:
-    """Return the operators of a graph, and whether it is exactly piecewise affine, as plain values."""
+    """Return the operators of a graph, and whether it is exactly piecewise affine, as plain values.
+
+    Names and texts are on one line and free of control characters.
+    """
+    names = shown_names(graph)
     tensors = list(graph.parameters())
     trainable = [t for t in tensors if isinstance(t, nn.Parameter)]
     entries = sum(t.numel() for t in trainable)
     return GraphSection(
-        name=graph.name,
+        name=one_line(graph.name),
         exact=graph.exact,
         continuous=graph.continuous,
-        obstacles=tuple(node.name for node in graph.obstacles),
-        jumps=tuple(node.name for node in graph.operators if not node.op.continuous),
-        inputs=dict(zip(graph.inputs, graph.input_shapes, strict=True)),
-        outputs=dict(zip(graph.outputs, graph.output_shapes, strict=True)),
+        obstacles=tuple(names[node.name] for node in graph.obstacles),
+        jumps=tuple(names[node.name] for node in graph.operators if not node.op.continuous),
+        inputs=dict(zip(map(names.__getitem__, graph.inputs), graph.input_shapes, strict=True)),
+        outputs=dict(zip(map(names.__getitem__, graph.outputs), graph.output_shapes, strict=True)),
         operators=len(graph.operators),
         parameters=entries,
         buffers=sum(t.numel() for t in tensors) - entries,
         batched=graph.batched,
-        notes=graph.notes,
-        nodes=tuple(map(_row, graph.nodes)),
+        notes=tuple(map(one_line, graph.notes)),
+        nodes=tuple(_row(node, names) for node in graph.nodes),
     )
 
 
-def _row(node: Node) -> NodeRow:
+def _row(node: Node, names: Mapping[str, str]) -> NodeRow:
     held = node.operator
     is_input = isinstance(held, Input)
     return NodeRow(
-        name=node.name,
-        operator=held.label,
-        family="input" if isinstance(held, Input) else held.family,
-        kind=kind(node),
+        name=names[node.name],
+        operator=one_line(held.label),
+        family="input" if isinstance(held, Input) else one_line(held.family),
+        kind=one_line(kind(node)),
         exact=is_input or node.op.piecewise_affine,
         continuous=is_input or node.op.continuous,
         shape=shape_text(node),
-        reads=node.args,
-        module=node.module,
-        source=node.source,
+        reads=tuple(map(names.__getitem__, node.args)),
+        module=one_line(node.module),
+        source=one_line(node.source),
         step=node.step,
     )
 
@@ -162,31 +170,43 @@ class InputsSection(Section):
     ----------
     samples : int
     random : bool
-        Whether they are standard normal random numbers and no data.
+        Whether they are random and no data.
+    token_orders : bool
+        Whether these are random orders of the embeddings of the example's tokens; else they are standard normal.
     lowest, highest : float
         Range of the inputs.
     finite : int
         How many samples have a finite output.
     labels : bool
         Whether classes are known.
+    classes : tuple of str or None
+        Their names, by number, where they have any.
     accuracy : float or None
         Share of the samples whose largest output is that of their label; None if this has no meaning.
+    no_accuracy : str or None
+        Why there is none although labels are known; else None.
     """
 
     samples: int
     random: bool
+    token_orders: bool
     lowest: float
     highest: float
     finite: int
     labels: bool
+    classes: tuple[str, ...] | None
     accuracy: float | None
+    no_accuracy: str | None
 
     @property
     def headline(self) -> str:
-        what = "random standard normal inputs, not data" if self.random else "samples of data"
+        random = "orders of the example's token embeddings" if self.token_orders else "standard normal inputs"
+        what = f"random {random}, not data" if self.random else "samples of data"
         parts = [f"{self.samples} {what}, values from {self.lowest:.4g} to {self.highest:.4g}"]
         if self.accuracy is not None:
             parts.append(f"accuracy {100 * self.accuracy:.2f} %")
+        elif self.no_accuracy:
+            parts.append(f"no accuracy: {self.no_accuracy}")
         if self.finite < self.samples:
             parts.append(f"{plural(self.samples - self.finite, 'output')} NaN or infinite")
         return ", ".join(parts)
@@ -200,8 +220,7 @@ class Seen(Collector):
         self.lowest, self.highest = math.inf, -math.inf
         self.finite, self.right = 0, 0
         shapes = study.graph.output_shapes
-        self._classes = shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 and shapes[0][0] > 1 else 0
-        self._judged = study.source.labeled and self._classes > 0
+        self._scores = len(shapes) == 1 and len(shapes[0]) == 1
 
     def add(self, part: Part) -> None:
         for x in part.inputs:
@@ -210,27 +229,23 @@ class Seen(Collector):
         outputs = self.study.graph(*part.inputs, dtype=self.study.dtype)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         self.finite += int(torch.stack([y.isfinite().reshape(len(y), -1).all(1) for y in outputs]).all(0).sum())
-        if self._judged and part.labels is not None:
-            low, high = torch.aminmax(part.labels)
-            self._judged = 0 <= int(low) and int(high) < self._classes  # else they are no classes of this output
+        if self._scores and part.labels is not None:
             self.right += int((outputs[0].argmax(1).cpu() == part.labels.cpu()).sum())
 
-    @property
-    def accuracy(self) -> float | None:
-        """Share of the samples whose largest output is that of their label, if labels are classes of it."""
-        return self.right / len(self.study) if self._judged else None
 
-
-@section("inputs", needs=(Seen,), order=10)
+@section("inputs", needs=(Seen, Labels), order=10)
 def inputs_section(study: Study) -> InputsSection:
     """Describe the inputs, and what the network says to them."""
-    seen = study[Seen]
+    seen, labels = study[Seen], study[Labels]
     return InputsSection(
         samples=len(study),
         random=study.random,
+        token_orders=study.token_orders,
         lowest=seen.lowest,
         highest=seen.highest,
         finite=seen.finite,
         labels=study.source.labeled,
-        accuracy=seen.accuracy,
+        classes=labels.classes,
+        accuracy=seen.right / len(study) if labels.judged else None,
+        no_accuracy=labels.why_not,
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
-from splinegraph.analyses.affine_map import affine_map
+from splinegraph.analyses.affine_map import AffineMap, affine_map
+from splinegraph.analyses.report.labels import Labels
+from splinegraph.analyses.report.names import shown_names
 from splinegraph.analyses.report.registry import section
 from splinegraph.analyses.report.study import Chosen, Collector, Part, Study
 from splinegraph.analyses.report.values import LISTED, Section, plural
@@ -62,22 +65,22 @@ class Tied(Collector):
         for name, tied in ties(self.study.graph, part.inputs, seed=self.study.seed).items():
             flags |= tied.cpu()
             if count := int(tied.sum()):
-                self.by_node[name] = self.by_node.get(name, 0) + count
+                self.by_node = {**self.by_node, name: self.by_node.get(name, 0) + count}
         found = flags.nonzero()[:, 0]
         self.on_boundary += len(found)
-        self.indices += (found[: LISTED - len(self.indices)] + part.start).tolist()
+        self.indices = [*self.indices, *(found[: LISTED - len(self.indices)] + part.start).tolist()]
 
 
 @section("boundary", needs=(Tied,), order=40)
 def boundary_section(study: Study) -> BoundarySection:
     """Find the samples on a boundary between cells, and the operators that tie there."""
     found = study[Tied]
-    places = {node.name: place for place, node in enumerate(study.graph.nodes)}
+    names = shown_names(study.graph)
     return BoundarySection(
         samples=len(study),
         on_boundary=found.on_boundary,
         indices=tuple(found.indices),
-        by_node={name: found.by_node[name] for name in sorted(found.by_node, key=places.__getitem__)},
+        by_node={shown: found.by_node[name] for name, shown in names.items() if name in found.by_node},
         tolerance=TIE_TOLERANCE,
     )
 
@@ -90,8 +93,12 @@ class MapRow:
     ----------
     sample : int
     label : int or None
+    label_name : str or None
+        Name of that class, where it has one.
     output : int
         c, a flat index into the output.
+    output_name : str or None
+        Name of the class c, where labels are classes of the output and have names.
     value, matching, bias : float
         f_c(x), the template matching value <A[x]_c, x>, and b[x]_c.
     norm : float
@@ -104,7 +111,9 @@ class MapRow:
 
     sample: int
     label: int | None
+    label_name: str | None
     output: int
+    output_name: str | None
     value: float
     matching: float
     bias: float
@@ -123,34 +132,55 @@ class MapsSection(Section):
         'exact' if f is that map on the whole cell of x, 'tangent' if it only touches f at x.
     output : str
         Name of the graph's output, the first if there are several.
+    outputs : int
+        How many the graph has.
+    judged : bool
+        Whether labels are known and are classes of this output, so that c can be right or wrong.
     rows : tuple of MapRow
     """
 
     kind: Literal["exact", "tangent"]
     output: str
+    outputs: int
+    judged: bool
     rows: tuple[MapRow, ...]
 
     @property
     def headline(self) -> str:
+        which = f"; of output {self.output!r}, the first of {self.outputs}" if self.outputs > 1 else ""
         if self.kind == "exact":
-            return "f(x) = A[x] x + b[x], exact on the whole cell of x"
-        return "tangents: f is not piecewise affine, and A[x] x + b[x] only touches it at x"
+            return f"f(x) = A[x] x + b[x], exact on the whole cell of x{which}"
+        return f"tangents: f is not piecewise affine, and A[x] x + b[x] only touches it at x{which}"
 
 
-@section("maps", needs=(Chosen,), order=50)
+@section("maps", needs=(Chosen, Labels), order=50)
 def maps_section(study: Study) -> MapsSection:
     """Open the network at the chosen samples."""
-    graph = study.graph if len(study.graph.outputs) == 1 else study.graph.output(0)
-    chosen = study[Chosen]
+    outputs = study.graph.outputs
+    graph = study.graph if len(outputs) == 1 else study.graph.output(0)
+    chosen, labels = study[Chosen], study[Labels]
+    name = shown_names(study.graph)[outputs[0]]
     if not chosen.at:
-        return MapsSection("exact" if graph.exact else "tangent", graph.outputs[0], ())
-    at, inputs = chosen.at, chosen.inputs
-    local = affine_map(graph, *inputs, dtype=None)
-    value, matching, bias = (t.reshape(len(at), -1) for t in (local.value, local.matvec(*inputs), local.bias))
+        return MapsSection("exact" if graph.exact else "tangent", name, len(outputs), labels.judged, ())
+    local = affine_map(graph, *chosen.inputs, dtype=None)
+    rows = tuple(
+        MapRow(
+            sample=sample, label=label, label_name=labels.name(label),
+            output_name=labels.name(row["output"]) if labels.judged else None, **row,
+        )
+        for sample, label, row in zip(chosen.at, chosen.labels, _columns(local, chosen.inputs), strict=True)
+    )  # fmt: skip
+    return MapsSection(local.kind, name, len(outputs), labels.judged, rows)
+
+
+def _columns(local: AffineMap, inputs: tuple[Tensor, ...]) -> list[dict[str, Any]]:
+    """Return for each sample what its map says of its largest output."""
+    count = len(inputs[0])
+    value, matching, bias = (t.reshape(count, -1) for t in (local.value, local.matvec(*inputs), local.bias))
     best = value.argmax(1, keepdim=True)
     templates = local.rows(best)
     templates = templates if isinstance(templates, tuple) else (templates,)
-    norms = torch.stack([t.reshape(len(at), -1).square().sum(1) for t in templates]).sum(0).sqrt()
+    norms = torch.stack([t.reshape(count, -1).square().sum(1) for t in templates]).sum(0).sqrt()
     columns = {
         "output": best[:, 0],
         "value": value.gather(1, best)[:, 0],
@@ -160,12 +190,4 @@ def maps_section(study: Study) -> MapsSection:
         "error": (value - matching - bias).abs().amax(1),
         "boundary": local.boundary,
     }
-    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return MapsSection(
-        local.kind,
-        graph.outputs[0],
-        tuple(
-            MapRow(i, label, **dict(zip(columns, row, strict=True)))
-            for i, label, row in zip(at, chosen.labels, rows, strict=True)
-        ),
-    )
+    return [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]

@@ -69,25 +69,25 @@ class Patterns(Collector):
         super().__init__(study)
         self._layers: tuple[Layer, ...] = ()
         self._counts: dict[str, dict[int, Tensor]] = {}
-        self._digests = bytearray()
+        self._digests = bytearray()  # may run ahead of what counts, `_samples`
+        self._samples = 0
 
     def add(self, part: Part) -> None:
         found = codes(self.study.graph, *part.inputs, dtype=self.study.dtype)
-        self._layers = found.layers
         for row in np.ascontiguousarray(found.packed):
             self._digests += hashlib.blake2b(row, digest_size=DIGEST).digest()
-        for layer in found.layers:
-            if layer.units:
-                self._count(found, layer)
+        self._counts = {layer.name: self._counted(found, layer) for layer in found.layers if layer.units}
+        self._layers, self._samples = found.layers, self._samples + len(found)
 
-    def _count(self, found: ActivationPattern, layer: Layer) -> None:
-        counts = self._counts.setdefault(layer.name, {})
+    def _counted(self, found: ActivationPattern, layer: Layer) -> dict[int, Tensor]:
+        counts = dict(self._counts.get(layer.name, {}))
         step = max(1, ENTRIES // layer.units)
         for start in range(0, len(found), step):
             flat = found[start : start + step].unpack(layer.name).reshape(-1, layer.units)
             few = 0 < layer.alphabet <= PIECES
             for piece in range(layer.alphabet) if few else np.unique(flat.numpy()).tolist():
                 counts[piece] = counts.get(piece, 0) + (flat == piece).sum(0)
+        return counts
 
     @property
     def units(self) -> int:
@@ -106,6 +106,6 @@ class Patterns(Collector):
 
     def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return for each distinct pattern the first sample with it, and how many have it."""
-        digests: NDArray[Any] = np.frombuffer(bytes(self._digests), dtype=f"V{DIGEST}")
+        digests: NDArray[Any] = np.frombuffer(bytes(self._digests[: self._samples * DIGEST]), dtype=f"V{DIGEST}")
         _, first, counts = np.unique(digests, return_index=True, return_counts=True)
         return first, counts

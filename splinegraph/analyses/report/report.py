@@ -14,10 +14,12 @@ from splinegraph.analyses.provenance import Provenance
 # each of these modules registers its sections
 from splinegraph.analyses.report import graph as graph_sections  # noqa: F401
 from splinegraph.analyses.report import maps, units  # noqa: F401
+from splinegraph.analyses.report.labels import Labels
 from splinegraph.analyses.report.registry import SectionKind, chosen
 from splinegraph.analyses.report.study import Progress, Study, prepare
 from splinegraph.analyses.report.values import Failed, Section, jsonable
 from splinegraph.core.graph import SplineGraph
+from splinegraph.errors import one_line
 
 __all__ = ["FORMAT", "Report", "analyze"]
 
@@ -40,6 +42,8 @@ class Report:
     provenance : Provenance
     request : mapping
         What was asked for, as plain values: enough to ask for it again.
+    interrupted : bool
+        Whether the pass over the data did not come to its end: the sections are on the samples before it.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Report:
     notes: tuple[str, ...]
     provenance: Provenance
     request: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    interrupted: bool = False
 
     def __getitem__(self, section: str) -> Any:
         """Return a section by name; typed loosely, since it may be a `Failed` one."""
@@ -54,8 +59,8 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether no section failed."""
-        return not any(isinstance(section, Failed) for section in self.sections.values())
+        """Whether all samples were looked at, and no section failed."""
+        return not self.interrupted and not any(isinstance(section, Failed) for section in self.sections.values())
 
     @property
     def stale(self) -> bool:
@@ -109,7 +114,8 @@ def analyze(
     graph : SplineGraph
     data : Tensor of shape (B, *in), tuple of them, path, Dataset, DataLoader or DataSource, optional
         Anything that `splinegraph.data.reading.read_data` takes, one input per input of the graph. Default: up
-        to 1000 standard normal random inputs, which the report says.
+        to 1000 random inputs, which the report says: standard normal, or random orders of the example's embeddings
+        where an input is the output of an embedding.
     labels : Tensor of shape (B,), integer, optional
         Classes, where `data` does not hold them.
     limit : int, optional
@@ -150,7 +156,8 @@ def analyze(
     of two parts of at most 512, 16 bytes per sample, and 8 per unit and piece. No pass at all if only the
     graph is asked for. Dead and constant units are those of these samples: others may switch them.
 
-    An interrupt (KeyboardInterrupt) leaves the sections made so far; the others are shown as failed.
+    An interrupt (KeyboardInterrupt) of that pass ends it: the sections are made of the samples seen so far. One
+    before or after it leaves the sections made so far; the others are shown as failed. Neither report is complete.
 
     Examples
     --------
@@ -167,14 +174,22 @@ def analyze(
         provenance = Provenance.of(graph, dtype=dtype, seed=seed)
         found = _make(study, kinds, tell)
     settings = {"samples": study.samples, "random_inputs": study.random}
-    about = () if study.random else (f"data: {study.source.name}", *study.source.notes)
     return Report(
-        graph.name, {name: found.get(name, INTERRUPTED) for name in kinds}, tuple(dict.fromkeys((*notes, *about))),
-        dataclasses.replace(provenance, settings=settings), dict(request or {}),
+        one_line(graph.name), {name: found.get(name, INTERRUPTED) for name in kinds},
+        tuple(dict.fromkeys(map(one_line, (*notes, *_remarks(study))))),
+        dataclasses.replace(provenance, settings=settings), dict(request or {}), bool(study.interrupted),
     )  # fmt: skip
 
 
 INTERRUPTED = Failed("KeyboardInterrupt", "interrupted")
+
+
+def _remarks(study: Study) -> list[str]:
+    """Return what to know of the samples."""
+    found = [] if study.random else [f"data: {study.source.name}", *study.source.notes]
+    labels = study.find(Labels)
+    found += () if labels is None else labels.notes
+    return [*found, study.interrupted] if study.interrupted else found
 
 
 def _silent(stage: str, done: int, total: int | None) -> None:
@@ -202,7 +217,7 @@ def _attempt(name: str, kind: SectionKind, study: Study, tell: Progress) -> Sect
     try:
         made = kind.make(study)
     except Exception as error:  # noqa: BLE001  # a section that fails must not lose the others
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = one_line(str(error)) or type(error).__name__
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
         made = Failed(type(error).__name__, f"{text[:500]}{notes}")
     tell(name, 1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,18 +11,13 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses import batches
+from splinegraph.analyses.report.random_inputs import embedded, random_inputs
 from splinegraph.core.graph import SplineGraph
 from splinegraph.data.reading import read_data
 from splinegraph.data.source import DataSource
 from splinegraph.errors import DataError, ShapeError, TraceError
 
 __all__ = ["Chosen", "Collector", "Part", "Progress", "Study", "prepare"]
-
-RANDOM_SAMPLES = (16, 1000)
-"""How many random inputs to take where there are no data: at least, at most."""
-
-RANDOM_ENTRIES = 2**24
-"""Within those, how many entries of the widest operator: a large network should not take minutes for them."""
 
 SHOWN = 5
 """How many samples' local maps to show where none are chosen."""
@@ -55,6 +51,12 @@ class Collector(abc.ABC):
     Parameters
     ----------
     study : Study
+
+    Notes
+    -----
+    `add` works on a shallow copy, which takes effect only if all collectors have seen the part: so an interrupt
+    leaves them at the same sample. It has to replace what it changes (``self.names = [*self.names, name]``),
+    not write into it.
     """
 
     def __init__(self, study: Study) -> None:
@@ -62,7 +64,7 @@ class Collector(abc.ABC):
 
     @abc.abstractmethod
     def add(self, part: Part) -> None:
-        """Take in the next samples."""
+        """Take in the next samples, replacing what changes."""
 
 
 C = TypeVar("C", bound=Collector)
@@ -77,20 +79,23 @@ class Study:
     source : DataSource
         In the dtype of the analysis.
     random : bool
-        Whether the samples are random numbers and no data.
+        Whether the samples are random and no data.
     at : tuple of int, or None
         The samples whose local maps are shown; None for the first ones.
     dtype : torch.dtype
     seed : int
+    token_orders : bool
+        Whether they are random orders of the embeddings of the example's tokens.
     """
 
     def __init__(
         self, graph: SplineGraph, source: DataSource, *, random: bool, at: tuple[int, ...] | None,
-        dtype: torch.dtype, seed: int,
+        dtype: torch.dtype, seed: int, token_orders: bool = False,
     ) -> None:  # fmt: skip
         self.graph, self.source, self.random, self.at = graph, source, random, at
-        self.dtype, self.seed = dtype, seed
+        self.dtype, self.seed, self.token_orders = dtype, seed, token_orders
         self.samples = source.length
+        self.interrupted = ""  # where, if the pass did not come to its end
         self.first: tuple[Tensor, ...] = ()
         self._collected: dict[type[Collector], Collector | Exception] = {}
 
@@ -106,6 +111,11 @@ class Study:
         assert isinstance(found, wanted)
         return found
 
+    def find(self, wanted: type[C]) -> C | None:
+        """Return a collector after the pass; None if no section asked for it, or it failed."""
+        found = self._collected.get(wanted)
+        return found if isinstance(found, wanted) else None
+
     def parts(self) -> Iterator[Part]:
         """Yield all samples in parts that fit in memory: another pass over the data."""
         fits = max(1, batches.ENTRIES // batches.widest(self.graph))
@@ -114,6 +124,9 @@ class Study:
 
     def collect(self, wanted: Iterable[type[Collector]], progress: Progress) -> None:
         """Go through the data once, for all collectors; one that fails stops, and the others go on.
+
+        An interrupt (KeyboardInterrupt) ends the pass: all collectors hold the same samples, and `interrupted`
+        says how many.
 
         Raises
         ------
@@ -124,18 +137,25 @@ class Study:
         if not kinds:
             return
         self._collected = {kind: kind(self) for kind in kinds}
-        done = 0
-        progress("data", 0, self.samples)
-        for part in self.parts():
-            if not done:
-                self.first = tuple(x[:1] for x in part.inputs)
-            for kind, collector in self._collected.items():
-                if isinstance(collector, Collector):
-                    self._collected[kind] = _fed(collector, part)
-            done += len(part.inputs[0])
-            progress("data", done, self.samples)
+        done, total = 0, self.samples
+        try:
+            progress("data", 0, total)
+            for part in self.parts():
+                if not done:
+                    self.first = tuple(x[:1] for x in part.inputs)
+                fed = {kind: _fed(collector, part) for kind, collector in self._collected.items()}
+                stop = done + len(part.inputs[0])
+                self._collected, done = fed, stop
+                progress("data", done, total)
+        except KeyboardInterrupt:
+            self.interrupted = (
+                f"interrupted after {done} of {'an unknown number of' if total is None else total} samples"
+            )
         self.samples = done
-        self._check_at()
+        if not self.interrupted:
+            self._check_at()
+        elif not done:
+            raise KeyboardInterrupt  # there is nothing to make sections of
 
     def _check_at(self) -> None:
         for index in self.at or ():
@@ -144,7 +164,11 @@ class Study:
                 raise DataError(f"there is no sample {index}", remedy=remedy)
 
 
-def _fed(collector: Collector, part: Part) -> Collector | Exception:
+def _fed(collector: Collector | Exception, part: Part) -> Collector | Exception:
+    """Return a collector that has seen a part too, or what went wrong; the one given stays as it is."""
+    if isinstance(collector, Exception):
+        return collector
+    collector = copy.copy(collector)
     try:
         collector.add(part)
     except Exception as error:  # noqa: BLE001  # the sections that ask for it will show it
@@ -161,16 +185,19 @@ class Chosen(Collector):
 
     def add(self, part: Part) -> None:
         wanted = range(SHOWN) if self.study.at is None else self.study.at
+        found = dict(self._found)
         for index in wanted:
             place = index - part.start
             if 0 <= place < len(part.inputs[0]):
                 label = None if part.labels is None else part.labels[place]
-                self._found[index] = tuple(x[place].clone() for x in part.inputs), label
+                found[index] = tuple(x[place].clone() for x in part.inputs), label
+        self._found = found
 
     @property
     def at(self) -> tuple[int, ...]:
-        """Which samples, in the order asked for."""
-        return tuple(sorted(self._found)) if self.study.at is None else self.study.at
+        """Which samples, in the order asked for; those that were come to."""
+        wanted = sorted(self._found) if self.study.at is None else self.study.at
+        return tuple(index for index in wanted if index in self._found)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -198,10 +225,12 @@ def prepare(
             remedy="trace it first: sg.analyze(sg.trace(model, example))",
         )
     random = data is None
-    source = read_data(_random(graph, seed) if random else data, labels, limit=None if random else limit)
+    drawn, orders = random_inputs(graph, seed) if random else (data, False)
+    source = read_data(drawn, labels, limit=None if random else limit)
     _check_shapes(graph, source)
     chosen = None if at is None else tuple(int(index) for index in at)
-    study = Study(graph, source.cast(dtype), random=random, at=chosen, dtype=dtype, seed=seed)
+    cast = source.cast(dtype)
+    study = Study(graph, cast, random=random, at=chosen, dtype=dtype, seed=seed, token_orders=orders)
     study._check_at()
     return study
 
@@ -210,19 +239,24 @@ def _check_shapes(graph: SplineGraph, source: DataSource) -> None:
     if len(source.shapes) != len(graph.inputs):
         raise ShapeError(
             f"{graph.name} takes {len(graph.inputs)} input(s), {source.name} gives {len(source.shapes)}",
+            why=_tokens(*embedded(graph)),
             remedy="give one per input, in this order: " + ", ".join(graph.inputs),
         )
     for name, expected, shape in zip(graph.inputs, graph.input_shapes, source.shapes, strict=True):
         if shape != expected:
+            why = _tokens(*{name}.intersection(embedded(graph)))
             raise ShapeError(
-                f"a sample of {source.name} has shape {shape}, expected {expected} for input {name!r}",
-                remedy="give samples of that shape" + ", on a first axis" * (len(shape) < len(expected)),
-            )
+                f"a sample of {source.name} has shape {shape}, expected {expected} for input {name!r}", why=why,
+                remedy="give samples of that shape" + ", on a first axis" * (len(shape) < len(expected) and not why),
+            )  # fmt: skip
 
 
-def _random(graph: SplineGraph, seed: int) -> tuple[Tensor, ...]:
-    """Return standard normal inputs, fewer for large networks."""
-    fewest, most = RANDOM_SAMPLES
-    count = max(fewest, min(most, RANDOM_ENTRIES // batches.widest(graph))) if graph.batched else fewest
-    generator = torch.Generator().manual_seed(seed)
-    return tuple(torch.randn(count, *shape, generator=generator, dtype=torch.float64) for shape in graph.input_shapes)
+def _tokens(*names: str) -> str:
+    """Say what inputs are that come after an embedding; '' without such inputs."""
+    if not names:
+        return ""
+    which = "input " + ", ".join(map(repr, names)) if len(names) == 1 else "each of " + ", ".join(map(repr, names))
+    return (
+        f"{which} is the output of an embedding at the token ids of the example (give them by --input), and data "
+        "are samples of that output, not token ids"
+    )

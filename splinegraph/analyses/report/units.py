@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from splinegraph.analyses.report.names import shown_names
 from splinegraph.analyses.report.patterns import Patterns, Tally
 from splinegraph.analyses.report.registry import section
 from splinegraph.analyses.report.study import Study
@@ -15,6 +16,7 @@ from splinegraph.analyses.report.values import LISTED, Section, plural
 from splinegraph.core.graph import Node
 from splinegraph.core.operator import Operator, SplineOperator
 from splinegraph.core.walk import walk
+from splinegraph.errors import one_line
 
 __all__ = ["CodesSection", "LayerUnits", "UnitsSection", "codes_section", "units_section"]
 
@@ -78,8 +80,11 @@ class UnitsSection(Section):
 @section("units", needs=(Patterns,), order=20)
 def units_section(study: Study) -> UnitsSection:
     """Count pieces, dead units and units that never switch."""
-    passing = _passing(study)
-    layers = tuple(_layer(study, tally, passing[tally.layer.name]) for tally in study[Patterns].tallies)
+    passing, names = _passing(study), shown_names(study.graph)
+    layers = tuple(
+        _layer(study.graph[name], names[name], tally, passing[name])
+        for name, tally in ((tally.layer.name, tally) for tally in study[Patterns].tallies)
+    )
     return UnitsSection(
         layers,
         samples=len(study),
@@ -89,15 +94,15 @@ def units_section(study: Study) -> UnitsSection:
     )
 
 
-def _layer(study: Study, tally: Tally, passing: Tensor) -> LayerUnits:
-    node, constant = study.graph[tally.layer.name], tally.constant
+def _layer(node: Node, name: str, tally: Tally, passing: Tensor) -> LayerUnits:
+    constant = tally.constant
     dead, always_on = constant & ~passing, constant & passing
     pairs = max(int(tally.counts.sum()), 1)
     stay = (tally.counts == tally.samples).sum(1).tolist()
     return LayerUnits(
-        name=node.name,
-        operator=node.operator.label,
-        module=node.module + ("" if node.step is None else f" t={node.step}"),
+        name=name,
+        operator=one_line(node.operator.label),
+        module=one_line(node.module) + ("" if node.step is None else f" t={node.step}"),
         units=tally.layer.units,
         pieces=tally.layer.alphabet,
         share={p: n / pairs for p, n in zip(tally.pieces, tally.counts.sum(1).tolist(), strict=True)},
