@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +260,33 @@ def test_an_interrupt_leaves_nothing_behind(splinegraph: Run, monkeypatch: pytes
     result = splinegraph("analyze", "net.py", "--out", "o")
     assert result.exit_code == 1
     assert list(Path("o").iterdir()) == []
+
+
+def test_the_same_network_in_three_files_has_the_same_facts(splinegraph: Run) -> None:
+    torch.manual_seed(3)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(), torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 2)
+    ).eval()
+    x = torch.randn(2, 1, 6, 6)
+    torch.save(net.state_dict(), "w.pt")
+    Path("cnn.py").write_text(
+        "from torch import nn\n"
+        "net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 2)).eval()\n"
+    )
+    batch = {0: torch.export.Dim("batch")}
+    program = torch.export.export(net, (x,), dynamic_shapes=(batch,))
+    torch.export.save(program, "cnn.pt2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(net, (x,), "cnn.onnx", dynamo=True, dynamic_shapes=(batch,), verbose=False)
+    np.savez("d.npz", x=torch.randn(50, 1, 6, 6).numpy(), y=np.arange(50) % 2)
+    found = []
+    for target in (["cnn.py", "--weights", "w.pt"], ["cnn.onnx"], ["cnn.pt2", "--trust"]):
+        sections = told(splinegraph("analyze", *target, "--data", "d.npz", "--json", "-"))["sections"]
+        facts = [sections["graph"][key] for key in ("exact", "continuous", "batched", "parameters", "jumps")]
+        facts += [sections["inputs"]["accuracy"], sections["codes"]["distinct"], sections["codes"]["samples"]]
+        facts += [[layer[key] for key in ("units", "pieces", "dead")] for layer in sections["units"]["layers"]]
+        numbers = [[row[k] for k in ("value", "matching", "bias", "norm")] for row in sections["maps"]["rows"]]
+        found.append((facts, numbers))
+    assert found[0][0] == found[1][0] == found[2][0]
+    np.testing.assert_allclose([numbers for _, numbers in found[1:]], [found[0][1]] * 2, rtol=1e-6)
