@@ -150,7 +150,7 @@ def test_a_program_that_can_execute_code_needs_trust(splinegraph: Run, command: 
         (["--only", "untis"], "did you mean 'units'"),
         (["--data", "ent.npz"], "did you mean"),
         (["--data", "net.py:nte"], "net.py:net"),
-        (["--data", "net.py:net"], "cannot read data from a Sequential"),
+        (["--data", "net.py:net"], "cannot read data from net.py:net, a Sequential"),
         (["--json", "nowhere/r.json"], "cannot write nowhere/r.json"),
         (["--json", "."], "it is a folder"),
         (["--image-size", "big"], "such as 224"),
