@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
+from hypothesis import settings
+
+# by hand every run tries other examples; a change is judged by the same ones each time
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 torch.set_num_threads(1)  # pytest-xdist runs one worker per core
 torch.set_warn_always(True)  # else a warning of torch, an error here, hits one test at random
