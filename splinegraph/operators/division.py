@@ -15,7 +15,7 @@ from splinegraph.core.operator import Boxes, Shapes
 from splinegraph.core.values import Box
 from splinegraph.operators.arithmetic import add, divide, scale
 from splinegraph.operators.comparison import number
-from splinegraph.operators.discontinuous import Floor, Staircase, Trunc
+from splinegraph.operators.discontinuous import Staircase, Trunc
 from splinegraph.operators.linear import Parts
 from splinegraph.operators.registry import Call, Value, constant, lowers
 
@@ -45,15 +45,26 @@ class FloorDivide(Staircase):
 
 @dataclass(frozen=True, eq=False)
 class TruncDivide(Staircase):
-    """The next integer towards zero from x / divisor, for a positive divisor."""
+    """The next integer towards zero from x / divisor, for a positive divisor.
+
+    Parameters
+    ----------
+    divisor : float
+    whole : bool
+        How often the divisor goes into x, which leaves `torch.fmod`, instead of `torch.div`, which rounds before
+        it cuts: 1.0 holds 0.1 nine times, and 1.0 / 0.1 is ten.
+    """
 
     divisor: float
+    whole: bool = False
 
     @property
     def label(self) -> str:
         return f"TruncDivide({self.divisor:g})"
 
     def forward(self, *xs: Tensor) -> Tensor:
+        if self.whole:
+            return ((xs[0] - torch.fmod(xs[0], self.divisor)) / self.divisor).round()
         return torch.div(xs[0], self.divisor, rounding_mode="trunc")
 
     def ends(self, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +120,8 @@ class FiniteTest(AffineOperator):
 
     def bounds(self, *boxes: Box) -> Box:
         answer = torch.full_like(boxes[0].lower, float(self.kind == "isfinite"))
-        return Box(answer, answer)
+        real = boxes[0].lower.isfinite() & boxes[0].upper.isfinite()
+        return Box(answer.where(real, torch.zeros_like(answer)), answer.where(real, torch.ones_like(answer)))
 
     def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         return 0.0
@@ -136,7 +148,9 @@ class NanToNum(AffineOperator):
         return NanToNum(), None
 
     def bounds(self, *boxes: Box) -> Box:
-        return boxes[0]
+        lower, upper = boxes[0]
+        real = lower.isfinite() & upper.isfinite()  # an infinite value is replaced by another
+        return Box(lower.where(real, -torch.inf), upper.where(real, torch.inf))
 
     def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         return 1.0
@@ -162,16 +176,22 @@ def _nan_to_num(
 
 
 def _quotient(call: Call, x: Any, divisor: Any, mode: str) -> Any:
-    """Return x / divisor, rounded down or towards zero, for a constant divisor; None if there is no such node."""
+    """Return x / divisor, rounded down or towards zero, for one constant divisor; None if there is no such node.
+
+    Of several divisors there is none: x times their reciprocals, rounded, is another function at whole ratios.
+    """
     if not isinstance(x, Value) or isinstance(divisor, Value) or not x.dtype.is_floating_point:
         return None
-    known = call.fixed(divisor) if not isinstance(divisor, float | int) else torch.tensor(float(divisor))
+    known = (
+        call.fixed(divisor)
+        if not isinstance(divisor, float | int)
+        else torch.tensor(float(divisor), dtype=torch.float64)
+    )
     if known is not None and known.numel() == 1 and call.rank(divisor) <= x.ndim and float(known) != 0:
         number = float(known)
-        operator = FloorDivide(abs(number)) if mode == "floor" else TruncDivide(abs(number))
+        operator = FloorDivide(abs(number)) if mode == "floor" else TruncDivide(abs(number), mode == "fmod")
         return call.emit(operator, scale(call, x, math.copysign(1.0, number)), shape=x.shape)
-    ratio = divide(call, x, divisor)
-    return call.emit(Floor() if mode == "floor" else Trunc(), ratio, shape=ratio.shape)
+    return None
 
 
 @lowers("aten.floor_divide.default", "aten.floor_divide.Scalar")
@@ -191,7 +211,7 @@ def _remainder(call: Call, x: Any, divisor: Any) -> Any:
     if whole and (isinstance(divisor, Value) or call.dtype != torch.int64):
         return call.opaque()
     x = number(call, x) if whole else x
-    quotient = _quotient(call, x, divisor, "floor" if "remainder" in call.target else "trunc")
+    quotient = _quotient(call, x, divisor, "floor" if "remainder" in call.target else "fmod")
     if quotient is None:
         return call.opaque()
     if not isinstance(divisor, float | int):

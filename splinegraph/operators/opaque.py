@@ -162,6 +162,8 @@ class _JacobianPiece(Piece):
 
     def _jvp(self, row: tuple[Tensor, ...]) -> Tensor:
         image: Tensor
+        if "scatter_reduce" in self._operator.label:  # whose forward mode says zero for products
+            return self._jvp_without_forward_mode(row)
         try:
             image = torch.func.jvp(self._function, self._primals, row)[1]
         except (NotImplementedError, RuntimeError):

@@ -10,7 +10,12 @@ from tests.tracers.rows import POSITIVE, Row, aten, each, first, row
 DIVISION: list[Row] = [
     row("div.Tensor_mode", lambda x: torch.div(x, 3.0, rounding_mode=None)),
     row("div.Tensor_mode", lambda x: torch.div(x, 0.7, rounding_mode="floor") * x),
-    row("div.Tensor_mode", lambda x, w: torch.div(x, w, rounding_mode="trunc") * x, constants=((6,),)),
+    row(
+        "div.Tensor_mode",
+        lambda x, w: torch.div(x, w, rounding_mode="trunc") * x,
+        constants=((6,),),
+        opaque="several divisors",
+    ),
     row("div.Scalar_mode", lambda x: aten.div.Scalar_mode(x, -0.7, rounding_mode="trunc") * x),
     row("true_divide.Tensor", lambda x, y: aten.true_divide.Tensor(x, y), (6,), (6,), **POSITIVE),
     row("divide.Tensor", lambda x, y: aten.divide.Tensor(x, y), (6,), (6,), **POSITIVE),
@@ -18,10 +23,10 @@ DIVISION: list[Row] = [
     row("floor_divide.Scalar", lambda x: aten.floor_divide.Scalar(x, -0.3) + x, jacobian=lambda x: x),
     row("remainder.Scalar", lambda x: x % 0.7),
     row("remainder.Scalar", lambda x: x % -0.7),
-    row("remainder.Tensor", lambda x, w: x % w, constants=((6,),), jacobian=lambda x, w: x + 0 * w),
+    row("remainder.Tensor", lambda x, w: x % w, constants=((6,),), opaque="several divisors"),
     row("remainder.Scalar", lambda x: x * (x.argmax(-1, keepdim=True) % 3)),
     row("fmod.Scalar", lambda x: torch.fmod(x, 0.7)),
-    row("fmod.Tensor", lambda x, w: torch.fmod(x, w), constants=((6,),), jacobian=lambda x, w: x + 0 * w),
+    row("fmod.Tensor", lambda x, w: torch.fmod(x, w), constants=((6,),), opaque="several divisors"),
     row("frac", lambda x: x.frac()),
     *(
         row(name, lambda x, name=name: torch.where(getattr(torch, name)(2 * x), 0.0, x))
