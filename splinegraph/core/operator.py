@@ -15,6 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from splinegraph.core.switching import Switching
 from splinegraph.core.values import Box, Curvature, Monotonicity
 
 __all__ = ["Conditions", "Operator", "Piece", "Shapes", "SplineOperator"]
@@ -195,6 +196,17 @@ class SplineOperator(Operator):
         Two candidates tie if they are within `slack` of each other (one value per sample, broadcasts
         to the arguments). Returns bool of the code's shape.
         """
+
+    def switching(self, shapes: Shapes, on: Boxes | None = None) -> Switching | None:
+        """Return how the units switch, as data; None if that cannot be said.
+
+        Parameters
+        ----------
+        shapes : shapes of the arguments at batch size one
+        on : boxes of those shapes, optional
+            Bounds of the arguments; needed where there are infinitely many pieces.
+        """
+        return None
 
     def switch(self, *xs: Tensor) -> tuple[Tensor, Tensor]:
         """Return value and code in one pass; override where they share work."""

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from splinegraph.core.affine import AffineOperator, AffinePiece
 from splinegraph.core.operator import Boxes, Conditions, Operator, Piece, Shapes, SplineOperator
+from splinegraph.core.switching import Breaks, Switching
 from splinegraph.core.values import Box, Curvature, Monotonicity
 
 __all__ = [
@@ -104,6 +105,20 @@ class PiecewiseElementwise(SplineOperator):
     def pieces(self, unit: int, shapes: Shapes) -> Tensor:
         """Return all pieces."""
         return torch.arange(len(self.breakpoints) + 1)
+
+    def switching(self, shapes: Shapes, on: Boxes | None = None) -> Switching:
+        """Return the breakpoints, and slopes and intercepts per unit."""
+
+        def spread(values: tuple[Scalar, ...]) -> Tensor:
+            return torch.stack([exactly(v).double().expand(tuple(shapes[0])).reshape(-1) for v in values])
+
+        return Breaks(
+            torch.tensor(self.breakpoints, dtype=torch.float64),
+            torch.tensor(self.closed_left, dtype=torch.bool),
+            spread(self.slopes),
+            spread(self.intercepts),
+            continuous=self.continuous,
+        )
 
     def ties(self, xs: Sequence[Tensor], vs: Sequence[Tensor], slack: Tensor) -> Tensor:
         """Return where x is at a breakpoint, moves, and the pieces on both sides differ."""

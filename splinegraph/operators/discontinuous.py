@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from splinegraph.core.operator import Boxes, Conditions, Piece, Shapes, SplineOperator
+from splinegraph.core.switching import Breaks, Switching
 from splinegraph.core.values import Box, Curvature, Monotonicity
 from splinegraph.errors import UnsupportedOperatorError
 from splinegraph.operators.base import PiecewiseElementwise, Scalar
@@ -28,6 +29,9 @@ __all__ = [
     "Ceil", "Floor", "Hardshrink", "Heaviside", "LocallyConstant", "Round", "Sign", "Staircase", "Threshold", "Trunc",
 ]  # fmt: skip
 
+
+MOST_STEPS = 10_000
+"""Steps of a rounding beyond which they are not listed."""
 
 # elementwise, with breakpoints
 
@@ -201,6 +205,19 @@ class Staircase(LocallyConstant):
         lower, upper = self.ends(code.reshape(-1).double())
         sign = torch.ones_like(lower)
         return half_spaces(unit.repeat(2), torch.cat([-lower, upper]), (0, unit.repeat(2), torch.cat([-sign, sign])))
+
+    def switching(self, shapes: Shapes, on: Boxes | None = None) -> Switching | None:
+        """Return the steps that a bounded argument can meet."""
+        if on is None or not on[0].bounded:
+            return None
+        first, last = float(self.forward(on[0].lower).min()), float(self.forward(on[0].upper).max())
+        if last - first > MOST_STEPS:
+            return None
+        values = torch.arange(first, last + 1, dtype=torch.float64)
+        ends = self.ends(values[:-1])[1]
+        level = values[:, None].expand(-1, math.prod(shapes[0]))
+        closed = self.forward(ends) == values[:-1]
+        return Breaks(ends, closed, torch.zeros_like(level), level, int(first), continuous=False)
 
     def pieces(self, unit: int, shapes: Shapes) -> Tensor:
         raise UnsupportedOperatorError(

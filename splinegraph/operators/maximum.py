@@ -13,6 +13,7 @@ from torch import Tensor
 
 from splinegraph.core.algebra import unbroadcast
 from splinegraph.core.operator import Boxes, Conditions, Operator, Piece, Shapes, SplineOperator
+from splinegraph.core.switching import Contest, Switching
 from splinegraph.core.values import Box, Curvature, Monotonicity
 from splinegraph.operators.arithmetic import Scale, add, scale
 from splinegraph.operators.base import exceeds
@@ -33,6 +34,11 @@ class MaxOperator(SplineOperator):
 
         `position` indexes the flattened argument; -1 marks places outside of it. For conditions only.
         """
+
+    def switching(self, shapes: Shapes, on: Boxes | None = None) -> Switching:
+        """Return what each unit compares."""
+        argument, position = self.members(shapes)
+        return Contest(argument, position, True, torch.full((len(position),), -1))
 
     def conditions(self, code: Tensor, shapes: Shapes) -> Conditions:
         """Return x_loser - x_winner <= 0 for every loser: k - 1 rows per window of k."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from splinegraph.core.algebra import Select
 from splinegraph.core.operator import Boxes, Conditions, Piece, Shapes, SplineOperator
+from splinegraph.core.switching import Contest, Switching
 from splinegraph.core.values import Box, Curvature, Monotonicity
 from splinegraph.operators.registry import Call, Value, lowers, negative
 
@@ -165,6 +166,17 @@ class _OrderStatistics(Ordered):
 
     def piece(self, code: Tensor, shapes: Shapes) -> Piece:
         return GatherPiece(code, self.dim, shapes[0][self.dim])
+
+    def switching(self, shapes: Shapes, on: Boxes | None = None) -> Switching:
+        """Return a ranking: each unit is the best of its fibre once those listed before it are out."""
+        shape, axis = tuple(shapes[0]), len(shapes[0]) + self.dim
+        size, count = shape[axis], self._count(shape[axis])
+        listed = (*shape[:axis], count, *shape[axis + 1 :])
+        fibres = places(shape).movedim(axis, -1).unsqueeze(axis)
+        position = fibres.expand(*listed, size).reshape(-1, size)
+        ahead = places(listed).roll(1, axis)
+        ahead.narrow(axis, 0, 1).fill_(-1)
+        return Contest(torch.zeros_like(position), position, self.listed[1], ahead.reshape(-1))
 
     def bounds(self, *boxes: Box) -> Box:
         """Return the exact range: order statistics are nondecreasing."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 from splinegraph.core.operator import Conditions, SplineOperator
+from splinegraph.core.switching import Breaks, Contest
+from splinegraph.core.values import Box
 from splinegraph.testing.sample import DERIVED, Arguments, Sample, agree, crossing, moved, require, switching
 
 MARGIN = 1e-9
@@ -131,3 +133,47 @@ def law_ties(sample: Sample) -> None:
             missed = (codes[0] != codes[1]) & (bend | jump)
             missed &= ~operator.ties(ends[0], vs, torch.tensor(1e-9, dtype=torch.float64))
             require(not missed.any(), "a tie on a facet is missed")
+
+
+def law_switching(sample: Sample) -> None:
+    """Check that the data on how units switch give the operator's own codes and values."""
+    operator = switching(sample)
+    if operator is None:
+        return
+    for xs in sample.points():
+        boxes = [Box.around(x.double(), radius=1.0) for x in xs] if all(x.is_floating_point() for x in xs) else None
+        found = operator.switching(sample.shapes, boxes)
+        if found is None:
+            return
+        values = [x.double() for x in xs]
+        code, value = _by_breaks(found, values) if isinstance(found, Breaks) else _by_contest(found, values)
+        require(torch.equal(code, operator.code(*xs).reshape(-1).long()), "codes from switching data differ")
+        agree(value, operator.forward(*xs).reshape(-1).double(), "values from switching data")
+
+
+def _by_breaks(found: Breaks, xs: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    x, piece = xs[0].reshape(-1), torch.zeros(xs[0].numel(), dtype=torch.int64)
+    for b, left in zip(found.breakpoints, found.closed_left, strict=True):
+        piece += (x > b) if left else (x >= b)
+    unit = torch.arange(len(x))
+    return piece + found.first, found.slopes[piece, unit] * x + found.intercepts[piece, unit]
+
+
+def _by_contest(found: Contest, xs: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    code: list[int] = []
+    value: list[float | None] = []
+    out: list[set[int]] = []
+    for unit in range(found.units):
+        ahead = int(found.after[unit])
+        gone = set(out[ahead]) | {code[ahead]} if ahead >= 0 else set()
+        out.append(gone)
+        best, place = None, -1
+        for p, (a, i) in enumerate(zip(found.argument[unit].tolist(), found.position[unit].tolist(), strict=True)):
+            if i < 0 or p in gone:
+                continue
+            entry = float(xs[a].reshape(-1)[i])
+            if best is None or (entry > best if found.largest else entry < best):
+                best, place = entry, p
+        code.append(place)
+        value.append(best)
+    return torch.tensor(code), torch.tensor(value, dtype=torch.float64)

@@ -27,6 +27,7 @@ from splinegraph.operators.shape import Flip
 from splinegraph.operators.smooth import Square
 from splinegraph.operators.smooth_functions import Tanh
 from splinegraph.testing import LAWS, Sample, check_operator
+from tests.operators.faults_switching import RanksTheSmallestFirst, SwitchesElsewhere
 from tests.operators.samples import weights
 
 W = weights(3, 4)
@@ -343,6 +344,8 @@ FAULTS: list[tuple[str, Sample]] = [
     ("code", Sample(OneCodeForAll((-1,)), ((2, 3, 4),))),
     ("code", Sample(CodeBeyondTheAlphabet(), PLANE)),
     ("pieces", Sample(OnePieceOnly(), PLANE)),
+    ("switching", Sample(SwitchesElsewhere(), PLANE)),
+    ("switching", Sample(RanksTheSmallestFirst((-1,)), PLANE)),
     ("cell", Sample(NoConditions(), PLANE)),
     ("cell", Sample(ConditionsOfTheNeighbor(), PLANE)),
     ("cell", Sample(LosersInOrder((-1,)), PLANE)),

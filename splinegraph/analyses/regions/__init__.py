@@ -1,0 +1,1 @@
+"""The regions into which a piecewise affine network cuts a domain."""

@@ -1,0 +1,1 @@
+"""Convex sets of inputs that analyses look at: boxes, planes, segments, polytopes."""
