@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from splinegraph.analyses.codes import ActivationPattern, codes
     from splinegraph.analyses.factors import Factors, conv_matrix, factors
     from splinegraph.analyses.report.compare import Comparison, compare
+    from splinegraph.analyses.regions.enumerate import enumerate_regions
+    from splinegraph.analyses.regions.partition.cell import Cell
+    from splinegraph.analyses.regions.partition.partition import Partition
     from splinegraph.analyses.report.report import Report, analyze
     from splinegraph.core.graph import Node, SplineGraph
     from splinegraph.core.values import Box, Curvature, Monotonicity
@@ -33,12 +36,14 @@ __all__ = [
     "ActivationPattern",
     "AffineMap",
     "Box",
+    "Cell",
     "Comparison",
     "Curvature",
     "DataSource",
     "Factors",
     "Monotonicity",
     "Node",
+    "Partition",
     "Report",
     "SplineGraph",
     "SplineGraphError",
@@ -47,6 +52,7 @@ __all__ = [
     "codes",
     "compare",
     "conv_matrix",
+    "enumerate_regions",
     "factors",
     "load",
     "logits",
@@ -68,6 +74,9 @@ _WHERE = {
     "analyses.affine_map": ("AffineMap", "affine_map"),
     "analyses.codes": ("ActivationPattern", "codes"),
     "analyses.factors": ("Factors", "conv_matrix", "factors"),
+    "analyses.regions.enumerate": ("enumerate_regions",),
+    "analyses.regions.partition.cell": ("Cell",),
+    "analyses.regions.partition.partition": ("Partition",),
     "analyses.report.compare": ("Comparison", "compare"),
     "analyses.report.report": ("Report", "analyze"),
     "core.graph": ("Node", "SplineGraph"),

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "splinegraph"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ALL_FILES = [*FILES, *sorted((ROOT / "tests").rglob("*.py"))]
 
-HEAVY = {"networkx", "scipy", "cvxpy", "sympy", "matplotlib", "numba", "ray", "onnx", "rich", "click"}
+HEAVY = {"networkx", "scipy", "cvxpy", "sympy", "matplotlib", "numba", "ray", "onnx", "rich", "click", "pandas", "pyarrow"}
 
 LAYERS = {
     "errors": set(),

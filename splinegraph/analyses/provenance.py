@@ -13,7 +13,7 @@ import torch
 
 from splinegraph.core.graph import SplineGraph
 
-__all__ = ["Provenance", "Weights", "weight_hash"]
+__all__ = ["Provenance", "Weights", "version", "weight_hash"]
 
 
 def weight_hash(graph: SplineGraph) -> str:
@@ -73,7 +73,7 @@ class Provenance:
     def of(cls, graph: SplineGraph, *, dtype: torch.dtype, seed: int, **settings: Any) -> Provenance:
         """Record the present state of things."""
         name = str(dtype).removeprefix("torch.")
-        return cls(_version(), torch.__version__, name, seed, settings, Weights(graph))
+        return cls(version(), torch.__version__, name, seed, settings, Weights(graph))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values; computes the hash of the weights."""
@@ -88,7 +88,8 @@ class Provenance:
         }
 
 
-def _version() -> str:
+def version() -> str:
+    """Return the version of this package; 'unknown' if it is not installed."""
     try:
         return metadata.version("splinegraph")
     except metadata.PackageNotFoundError:  # run from a copy of the sources

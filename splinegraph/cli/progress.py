@@ -28,6 +28,12 @@ class Stages:
             self._tasks[stage] = self._progress.add_task(stage, total=total)
         self._progress.update(self._tasks[stage], completed=done, total=total)
 
+    def say(self, stage: str, text: str, done: int = 0, total: int | None = None) -> None:
+        """Say how far a stage is in words of its own."""
+        self(stage, done, total)
+        if self._progress is not None:
+            self._progress.update(self._tasks[stage], description=text)
+
 
 @contextmanager
 def stages(*, shown: bool) -> Iterator[Stages]:

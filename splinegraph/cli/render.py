@@ -12,6 +12,7 @@ from rich.text import Text
 
 from splinegraph.analyses.report.graph import GraphSection, InputsSection, NodeRow
 from splinegraph.analyses.report.maps import BoundarySection, MapsSection
+from splinegraph.analyses.report.regions import RegionsSection
 from splinegraph.analyses.report.report import Report
 from splinegraph.analyses.report.units import CodesSection, LayerUnits, UnitsSection
 from splinegraph.analyses.report.values import Failed, Section, plural
@@ -184,6 +185,10 @@ def _maps(console: Console, section: MapsSection, hint: str) -> None:
     console.print(Text("  c: largest output; A_c: its template; <A_c, x>: template matching value", style="dim"))
 
 
+def _regions(console: Console, section: RegionsSection, hint: str) -> None:
+    _title(console, "regions", section.headline, "dim" if section.cells is None and not section.chords else "")
+
+
 def _class(number: int, name: str | None) -> str:
     """Return the number of a class, and its name if it has one."""
     if not name:
@@ -198,5 +203,6 @@ RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {
     CodesSection: _codes,
     BoundarySection: _boundary,
     MapsSection: _maps,
+    RegionsSection: _regions,
 }
 """How each kind of section is shown."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from splinegraph.errors import DomainError
+
+if TYPE_CHECKING:
+    from splinegraph.core.domains.chart import Chart
 
 __all__ = ["Box", "Curvature", "Monotonicity"]
 
@@ -115,6 +119,19 @@ class Box:
             raise DomainError("cannot sample an unbounded box", remedy="give finite bounds")
         u = torch.rand((count, *self.shape), generator=generator, dtype=self.lower.dtype)
         return self.lower + u * (self.upper - self.lower)
+
+    @property
+    def chart(self) -> Chart:
+        """The box in its free coordinates, those with lower < upper."""
+        from splinegraph.core.domains.box import box_chart
+
+        return box_chart(self)
+
+    def broadcast(self, shape: tuple[int, ...]) -> Box:
+        """Return the same box for points of a larger shape; unchanged if it does not fit."""
+        from splinegraph.core.domains.box import spread
+
+        return Box(*spread(self, shape))
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter((self.lower, self.upper))

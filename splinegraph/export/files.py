@@ -1,17 +1,12 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and reports among them."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import json
 import os
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
-from splinegraph.errors import DataError
+from splinegraph.core.files import check_folder, check_writable, make_folder, write_json, write_text, writing
 
 if TYPE_CHECKING:
     from splinegraph.analyses.report.report import Report
@@ -19,123 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["check_folder", "check_writable", "make_folder", "save_report", "write_json", "write_text", "writing"]
 
 
-def make_folder(folder: str | os.PathLike[str]) -> Path:
-    """Create a folder, with those above it, unless it is there.
-
-    Raises
-    ------
-    DataError
-        If that is not possible.
-    """
-    path = Path(folder)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(f"cannot make the folder {path}", error) from error
-    return path
-
-
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Learn whether a file could be written, without touching what is there.
-
-    Raises
-    ------
-    DataError
-        If not.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise DataError(f"cannot write {path}", why="it is a folder", remedy="name a file in it")
-    probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise _unwritable(f"cannot write {path}", error) from error
-
-
-def check_folder(folder: str | os.PathLike[str], name: str) -> None:
-    """Learn whether a file could be written in a folder that may not be there yet, without making it.
-
-    Raises
-    ------
-    DataError
-        If not.
-    """
-    path = Path(folder)
-    above = next(p for p in (path, *path.absolute().parents) if p.exists())
-    if not above.is_dir():
-        raise DataError(f"cannot make the folder {path}", why=f"{above} is a file", remedy="choose another folder")
-    check_writable(above / name if above == path else above / f"{name}.probe")
-
-
-@contextlib.contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a binary file to write to, which takes the place of `path` once the block ends without an error.
-
-    Whoever reads `path` sees the old file or the new one, never a part.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written; what was there before is untouched.
-    """
-    path = Path(path)
-    if not path.name:
-        raise DataError(f"cannot write {str(path)!r}", why="it names no file", remedy="name a file in that folder")
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        with partial.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException as error:  # an interrupt leaves nothing behind either
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise _unwritable(f"cannot write {path}", error) from error
-        raise
-
-
-def write_text(text: str, path: str | os.PathLike[str]) -> Path:
-    """Write a file atomically, in UTF-8; see `writing`.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be written; what was there before is untouched.
-    """
-    with writing(path) as file:
-        file.write(text.encode("utf-8"))
-    return Path(path)
-
-
-def write_json(obj: Any, path: str | os.PathLike[str]) -> Path:
-    """Write an object as JSON, atomically.
-
-    Parameters
-    ----------
-    obj : a result with `to_dict`, or anything that the json module takes
-    path : str or path
-
-    Raises
-    ------
-    ValueError
-        If it holds NaN or infinite numbers, which are no JSON.
-    DataError
-        If the file cannot be written.
-    """
-    plain = obj.to_dict() if hasattr(obj, "to_dict") else obj
-    return write_text(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
-
-
 def save_report(report: Report, folder: str | os.PathLike[str]) -> Path:
     """Write a report to `folder`/report.json and return that path."""
     return write_json(report, make_folder(folder) / "report.json")
-
-
-def _unwritable(what: str, error: OSError) -> DataError:
-    remedies = {errno.ENOSPC: "free some space", errno.EDQUOT: "free some space", errno.ENOENT: "make its folder first"}
-    remedy = remedies.get(error.errno or 0, "choose a folder that you may write to")
-    return DataError(what, why=error.strerror or str(error), remedy=remedy)

@@ -1,0 +1,1 @@
+"""Compiled loops; imported inside functions only, so that numba loads when it is needed."""

@@ -1,0 +1,1 @@
+"""The cells around a point, breadth-first over shared facets, in any dimension."""

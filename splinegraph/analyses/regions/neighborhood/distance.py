@@ -1,0 +1,66 @@
+"""How far a point is from a polytope: bounds that hold whatever the solver did."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from splinegraph.analyses.regions.geometry.polytopes import Floats
+
+__all__ = ["Norm", "distance"]
+
+Norm = Literal[2] | float
+
+
+def distance(G: Floats, h: Floats, norm: float) -> tuple[float, float]:
+    """Return a lower and an upper bound of min |t| over G t <= h, for the 2- or the inf-norm.
+
+    Notes
+    -----
+    For u >= 0 every t in the polytope has ``(G^T u) t <= h u``, so that ``|t| >= -h u / |G^T u|`` in the dual norm.
+    The upper bound is the norm of a point that is checked to lie in the polytope, to rounding, else infinite.
+
+    References
+    ----------
+    .. [1] C. Lawson and R. Hanson, "Solving Least Squares Problems", 1974, chapter 23.
+    """
+    if not len(h) or h.min() >= 0:
+        return 0.0, 0.0
+    weights, point = _nearest(G, h) if norm == 2 else _nearest_inf(G, h)
+    weights = np.maximum(weights, 0.0)
+    pull = weights @ G
+    length = float(np.linalg.norm(pull) if norm == 2 else np.abs(pull).sum())
+    lower = -float(weights @ h) / length if length > 0 else 0.0
+    slack = float((h - G @ point).min())
+    reach = float(np.linalg.norm(point, 2 if norm == 2 else np.inf))
+    return max(lower, 0.0), reach if slack >= -1e-9 * max(reach, 1e-300) else np.inf
+
+
+def _nearest(G: Floats, h: Floats) -> tuple[Floats, Floats]:
+    """Return multipliers and point of the least distance: nonnegative least squares on the rows (Lawson-Hanson)."""
+    from scipy.optimize import nnls
+
+    scale = float(np.abs(h).max())
+    system = np.concatenate([-G.T, -h[None] / scale])
+    goal = np.zeros(len(system))
+    goal[-1] = 1.0
+    weights, _ = nnls(system, goal)
+    rest = system @ weights - goal
+    point = -rest[:-1] / rest[-1] * scale if rest[-1] else np.full(G.shape[1], np.inf)
+    return np.asarray(weights), np.asarray(point)
+
+
+def _nearest_inf(G: Floats, h: Floats) -> tuple[Floats, Floats]:
+    """Return multipliers and point of the least distance: a linear program."""
+    from scipy.optimize import linprog
+
+    dim = G.shape[1]
+    eye, ones = np.eye(dim), -np.ones((dim, 1))
+    rows = np.block([[G, np.zeros((len(G), 1))], [eye, ones], [-eye, ones]])
+    limits = np.concatenate([h, np.zeros(2 * dim)])
+    cost = np.append(np.zeros(dim), 1.0)
+    answer = linprog(cost, A_ub=rows, b_ub=limits, bounds=[(None, None)] * (dim + 1), method="highs")
+    if answer.status != 0:
+        return np.zeros(len(G)), np.full(dim, np.inf)
+    return -np.asarray(answer.ineqlin.marginals)[: len(G)], np.asarray(answer.x[:-1])

@@ -1,0 +1,92 @@
+"""How many distinct keys there are, and how many were seen once and twice."""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+__all__ = ["Distinct", "Sorted", "Table", "distinct"]
+
+FULL = 0.6
+"""Share of a table's slots in use beyond which it is doubled."""
+
+PENDING = 2**20
+"""Keys that are gathered before they are sorted into the others."""
+
+
+class Distinct(abc.ABC):
+    """A multiset of 128-bit keys, in memory proportional to the number of distinct ones."""
+
+    @abc.abstractmethod
+    def add(self, keys: Tensor) -> None:
+        """Count keys of shape (N, 2), int64."""
+
+    @abc.abstractmethod
+    def counts(self) -> NDArray[np.int64]:
+        """Return how often each distinct key was seen, in no particular order."""
+
+
+class Table(Distinct):
+    """An open hash table, on CPU: 24 bytes a slot."""
+
+    def __init__(self) -> None:
+        self._table, self._used = np.zeros((2**12, 3), dtype=np.int64), 0
+
+    def add(self, keys: Tensor) -> None:
+        from splinegraph.analyses.regions.sampling.kernels import table
+
+        rows, start = keys.numpy(), 0
+        while True:
+            most = int(FULL * len(self._table))
+            start, self._used = table.count(self._table, rows, start, self._used, most)
+            if start == len(rows):
+                return
+            larger = np.zeros((2 * len(self._table), 3), dtype=np.int64)
+            table.rehash(self._table, larger)
+            self._table = larger
+
+    def counts(self) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = self._table[self._table[:, 2] > 0, 2]
+        return found
+
+
+class Sorted(Distinct):
+    """Sorted keys with counts, in torch, on any device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._keys = torch.zeros(0, 2, dtype=torch.int64, device=device)
+        self._counts = torch.zeros(0, dtype=torch.int64, device=device)
+        self._pending: list[Tensor] = []
+
+    def add(self, keys: Tensor) -> None:
+        self._pending.append(keys)
+        if sum(map(len, self._pending)) > max(PENDING, len(self._keys) // 2):
+            self._merge()
+
+    def _merge(self) -> None:
+        fresh = torch.cat(self._pending) if self._pending else self._keys[:0]
+        keys = torch.cat([self._keys, fresh])
+        counts = torch.cat([self._counts, torch.ones_like(fresh[:, 0])])
+        self._pending.clear()
+        by_second = keys[:, 1].argsort(stable=True)
+        order = by_second[keys[by_second, 0].argsort(stable=True)]
+        keys, counts = keys[order], counts[order]
+        first = torch.ones(len(keys), dtype=torch.bool, device=keys.device)
+        first[1:] = (keys[1:] != keys[:-1]).any(1)
+        group = first.cumsum(0) - 1
+        self._keys = keys[first]
+        self._counts = torch.zeros_like(self._keys[:, 0]).index_add_(0, group, counts)
+
+    def counts(self) -> NDArray[np.int64]:
+        self._merge()
+        found: NDArray[np.int64] = self._counts.cpu().numpy()
+        return found
+
+
+def distinct(device: torch.device) -> Distinct:
+    """Return an empty multiset for keys on a device."""
+    return Table() if device.type == "cpu" else Sorted(device)

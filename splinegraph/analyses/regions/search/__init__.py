@@ -1,0 +1,1 @@
+"""Depth-first search of all cells in any number of dimensions, by small linear programs."""

@@ -1,0 +1,1 @@
+"""The compiled parts of the search; imported inside functions only, since they need numba."""

@@ -1,0 +1,161 @@
+"""Units that are the largest or smallest of several candidates."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from splinegraph.analyses.regions.search import state as st
+from splinegraph.analyses.regions.search import tables as at
+from splinegraph.analyses.regions.search.kernels.cuts import constrain_to, look
+from splinegraph.analyses.regions.search.kernels.simplex import fast, part, plain, store
+from splinegraph.analyses.regions.search.kernels.stack import CONTEST_, LAST_, NEXT_, RIVALS_, drop, push, END_
+from splinegraph.analyses.regions.search.state import State
+from splinegraph.analyses.regions.search.tables import Tables
+
+LAYER, F0, C1, PATH, FLOATS, PLACE, DIM, FREE = (
+    st.LAYER,
+    st.F0,
+    st.C1,
+    st.PATH,
+    st.FLOATS,
+    st.PLACE,
+    st.DIM,
+    st.FREE,
+)
+TIED, LEAST = st.TIED, st.LEAST
+MIDDLE = st.MIDDLE
+PRE, UNIT, UNITS, WIDTH, MEMBER, AFTER, SIGN = at.PRE, at.UNIT, at.UNITS, at.WIDTH, at.MEMBER, at.AFTER, at.SIGN
+ANY = st.ANY
+
+BEHIND, AHEAD, OPEN = -1, 1, 0
+
+
+@fast
+def compare(net: Tables, state: State, l: int, u: int, a: int, b: int) -> tuple[int, float, float]:
+    """Say whether place a of unit u is ahead of place b on the whole box: (answer, norm of the difference, tolerance).
+
+    Places that are equal are ranked by their number.
+    """
+    node, A, D, box = net.node, state.A, state.s[DIM], state.box[l + 1]
+    start, pre, sign = node[l, MEMBER] + u * node[l, WIDTH], node[l, PRE], float(node[l, SIGN])
+    i, j = pre + net.index[start + a], pre + net.index[start + b]
+    norm, middle, radius = 0.0, sign * (A[D, i] - A[D, j]), 0.0
+    for d in range(D):
+        slope = sign * (A[d, i] - A[d, j])
+        norm += slope * slope
+        middle += 0.5 * slope * (box[0, d] + box[1, d])
+        radius += 0.5 * abs(slope) * (box[1, d] - box[0, d])
+    norm = np.sqrt(norm)
+    level = state.scale[TIED] * (A[D + 1, i] + A[D + 1, j])
+    slack = max(state.scale[LEAST], level / max(norm, 1e-300))
+    if 2.0 * radius <= max(level, slack * norm):  # the same up to a constant
+        if abs(middle) <= level:
+            return AHEAD if a < b else BEHIND, norm, slack
+        return AHEAD if middle > 0.0 else BEHIND, norm, slack
+    if middle - radius > slack * norm:
+        return AHEAD, norm, slack
+    return BEHIND if middle + radius < -slack * norm else OPEN, norm, slack
+
+
+@plain
+def taken(net: Tables, state: State, l: int, u: int, place: int) -> bool:
+    """Return whether a unit ahead of u in the ranking has taken this place."""
+    node = net.node
+    v = net.index[node[l, AFTER] + u]
+    while v >= 0:
+        if state.code[node[l, UNIT] + v] == place:
+            return True
+        v = net.index[node[l, AFTER] + v]
+    return False
+
+
+@plain
+def candidates(net: Tables, state: State, l: int, u: int) -> int:
+    """Write the places that may win unit u to `pick`, in order; return how many."""
+    node, sign = net.node, float(net.node[l, SIGN])
+    start, width, pre = node[l, MEMBER] + u * node[l, WIDTH], node[l, WIDTH], node[l, PRE]
+    leader, best = -1, 0.0
+    for place in range(width):
+        member = net.index[start + place]
+        if member < 0 or taken(net, state, l, u, place):
+            continue
+        value = sign * state.range[MIDDLE, pre + member]
+        if leader < 0 or value > best:
+            leader, best = place, value
+    for place in range(leader):  # of those equal to the leader the first leads
+        member = net.index[start + place]
+        if member >= 0 and not taken(net, state, l, u, place) and compare(net, state, l, u, place, leader)[0] == AHEAD:
+            leader = place
+            break
+    count = 0
+    for place in range(width):
+        if net.index[start + place] < 0 or taken(net, state, l, u, place):
+            continue
+        if place == leader or compare(net, state, l, u, place, leader)[0] != BEHIND:
+            state.pick[count] = place
+            count += 1
+    return count
+
+
+@plain
+def beats(net: Tables, state: State, l: int, u: int, a: int, b: int) -> bool:
+    """Restrict the cell to where place a beats place b; return False if that is nowhere."""
+    s, R, A, D = state.s, state.R, state.A, state.s[DIM]
+    answer, norm, slack = compare(net, state, l, u, a, b)
+    if answer != OPEN:
+        return answer == AHEAD
+    node, sign = net.node, float(net.node[l, SIGN])
+    start, pre, X, col = node[l, MEMBER] + u * node[l, WIDTH], node[l, PRE], s[FREE], s[FREE] - 1
+    i, j = pre + net.index[start + a], pre + net.index[start + b]
+    row = state.rows[s[PATH]]
+    for d in range(D + 1):
+        row[d] = sign * (A[d, i] - A[d, j]) / norm
+    for q in range(D + 1):
+        R[q, col] = row[D] if q == D else 0.0
+        for d in range(D):
+            R[q, col] += row[d] * R[q, X + d]
+    s[F0] = col
+    won = R[D, col] > slack or look(state, col, 1.0, slack, -1)
+    s[F0] = X
+    if won:
+        constrain_to(state, col, 1.0)
+    return won
+
+
+@part
+def open_contest(net: Tables, state: State) -> bool:
+    """Settle the next contest if one candidate is left, else put its candidates on the stack; False in that case."""
+    s, l = state.s, state.s[LAYER]
+    u = s[PLACE]
+    count = candidates(net, state, l, u)
+    if count == 1:
+        wanted, won = state.forced[net.node[l, UNIT] + u], state.pick[0]
+        if wanted == ANY or wanted == won:
+            state.code[net.node[l, UNIT] + u] = won
+            s[PLACE] += 1
+            return True
+        return False
+    store(state.R, state.nb, s[DIM], s[F0], s[C1], state.floats, s[FLOATS])
+    push(state, CONTEST_, 0, 1, count)
+    return False
+
+
+@part
+def next_candidate(net: Tables, state: State, record: int) -> bool:
+    """Try the next candidate of the contest just loaded; return whether it wins anywhere."""
+    s, l, ints = state.s, state.s[LAYER], state.integers
+    place, rivals = ints[record + NEXT_], ints[record + RIVALS_]
+    first, u = ints[record + END_] - rivals, s[PLACE]
+    ints[record + NEXT_] += 1
+    if place + 1 == rivals:  # what the record holds is read before it is written over
+        drop(state)
+    winner = ints[first + place]
+    wanted = state.forced[net.node[l, UNIT] + u]
+    if wanted != ANY and wanted != winner:
+        return False
+    for j in range(rivals):
+        if j != place and not beats(net, state, l, u, winner, ints[first + j]):
+            return False
+    state.code[net.node[l, UNIT] + u] = winner
+    s[PLACE] += 1
+    return True

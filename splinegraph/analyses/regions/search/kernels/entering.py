@@ -1,0 +1,170 @@
+"""Entering a node: the box of the cell, constraints that no longer matter, and the units that stay open."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from splinegraph.analyses.regions.search import state as st
+from splinegraph.analyses.regions.search import tables as at
+from splinegraph.analyses.regions.search.kernels.forms import assemble, measure_node
+from splinegraph.analyses.regions.search.kernels.simplex import STALLED, entering, fast, part, plain, reach
+from splinegraph.analyses.regions.search.state import State
+from splinegraph.analyses.regions.search.tables import Tables
+
+LAYER, F0, C1, PLACE, DIM, FREE = st.LAYER, st.F0, st.C1, st.PLACE, st.DIM, st.FREE
+TIED, LEAST = st.TIED, st.LEAST
+NORM, SLACK, MIDDLE, RADIUS = st.NORM, st.SLACK, st.MIDDLE, st.RADIUS
+PROGRAMS, BOXED, STALLS, ENTERED = st.PROGRAMS, st.BOXED, st.STALLS, st.ENTERED
+KIND, CONTEST = at.KIND, at.CONTEST
+PRE, UNIT, UNITS, AFTER, SIGN, WIDTH, MEMBER = at.PRE, at.UNIT, at.UNITS, at.AFTER, at.SIGN, at.WIDTH, at.MEMBER
+BREAK, BREAKPOINTS, CLOSED, FIRST = at.BREAK, at.BREAKPOINTS, at.CLOSED, at.FIRST
+ANY = st.ANY
+
+GAP = 0.02
+"""How far a side of a bounding box may lie from the cell, relative to the box of the node before."""
+
+BOX_FROM = 3
+"""Open units from which on it pays to work out the cell's bounding box."""
+
+
+@plain
+def bound_box(state: State, l: int) -> None:
+    """Shrink node l's box to the cell: two small linear programs per coordinate."""
+    s, R, D = state.s, state.R, state.s[DIM]
+    X, C0 = s[FREE], s[FREE] + D
+    for d in range(D):
+        for side in range(2):
+            sign = 1.0 if side else -1.0
+            gap = GAP * (state.box[l + 1, 1, d] - state.box[l + 1, 0, d])
+            col, floats, stats = X + d, state.floats, state.stats
+            how = reach(R, state.nb, state.work[0], D, C0, s[F0], s[C1], col, sign, 1e300, gap, floats, -1, stats)
+            stats[PROGRAMS] += 1
+            if how == STALLED:
+                stats[STALLS] += 1
+            else:
+                most = entering(R, state.nb, D, col, sign, False)[1]
+                state.box[l + 1, side, d] = R[D, col] + sign * most
+    state.stats[BOXED] += 1
+
+
+@fast
+def drop_constraints(state: State, l: int) -> None:
+    """Drop the constraints that hold on the whole box with room to spare, and tighten the others' upper bounds."""
+    s, R, D = state.s, state.R, state.s[DIM]
+    C0, c1 = s[FREE] + D, s[C1]
+    kept = C0
+    for i in range(C0, c1):
+        row = state.rows[state.cid[i]]
+        middle, radius = row[D], 0.0
+        for d in range(D):
+            low, high = state.box[l + 1, 0, d], state.box[l + 1, 1, d]
+            middle += 0.5 * row[d] * (low + high)
+            radius += 0.5 * abs(row[d]) * (high - low)
+        R[D + 1, i] = min(R[D + 1, i], middle + radius + state.scale[LEAST])
+        if middle - radius > 1e3 * state.scale[LEAST]:
+            held = False
+            for q in range(D):
+                held = held or state.nb[0, q] == i
+            if not held:
+                continue
+        if kept < i:
+            for q in range(D + 2):
+                R[q, kept] = R[q, i]
+            state.cid[kept] = state.cid[i]
+            for q in range(D):
+                if state.nb[0, q] == i:
+                    state.nb[0, q] = kept
+        kept += 1
+    s[C1] = kept
+
+
+@plain
+def pieces_met(net: Tables, state: State, l: int, u: int) -> tuple[int, int]:
+    """Return the first and last piece that unit u can be on in the node's box."""
+    node, i = net.node, net.node[l, PRE] + u
+    low, high = state.range[MIDDLE, i] - state.range[RADIUS, i], state.range[MIDDLE, i] + state.range[RADIUS, i]
+    slack = state.range[SLACK, i] * state.range[NORM, i]
+    first, last = 0, node[l, BREAKPOINTS]
+    level = state.A[state.s[DIM] + 1, i] * state.scale[TIED]
+    constant = high - low <= max(slack, level)
+    for j in range(node[l, BREAKPOINTS]):
+        b = net.data[node[l, BREAK] + j]
+        if constant:
+            value = state.range[MIDDLE, i] - b
+            if value > level or (abs(value) <= level and not net.index[node[l, CLOSED] + j]):
+                first = j + 1
+            else:
+                return first, first
+        elif low - b > slack:
+            first = j + 1
+        elif high - b < -slack:
+            return first, j
+    return first, last
+
+
+@plain
+def open_units(net: Tables, state: State, l: int) -> int:
+    """Settle the units that the box decides; list the others in `pick`, the least balanced first."""
+    node, unit = net.node, net.node[l, UNIT]
+    count = 0
+    for u in range(node[l, UNITS]):
+        first, last = pieces_met(net, state, l, u)
+        wanted = state.forced[unit + u]
+        if wanted != ANY:
+            wanted -= node[l, FIRST]
+            if wanted < first or wanted > last:
+                return -1
+        state.code[unit + u] = node[l, FIRST] + first
+        if first < last:
+            state.pick[count] = u
+            count += 1
+    return count
+
+
+@plain
+def open_column(net: Tables, state: State, l: int, col: int, u: int, first: int, last: int) -> None:
+    """Write an open unit's column: its distance to the breakpoint in the middle of its range."""
+    s, R, A, D = state.s, state.R, state.A, state.s[DIM]
+    i, X = net.node[l, PRE] + u, s[FREE]
+    inverse = 1.0 / state.range[NORM, i]
+    state.free[0, col], state.free[1, col], state.free[2, col] = u, first, last
+    b = net.data[net.node[l, BREAK] + (first + last - 1) // 2]
+    for q in range(D + 1):
+        total = 0.0
+        for d in range(D):
+            total += A[d, i] * R[q, X + d]
+        R[q, col] = total * inverse
+    R[D, col] += (A[D, i] - b) * inverse
+    R[D + 1, col] = 0.0
+
+
+@part
+def enter(net: Tables, state: State, l: int) -> bool:
+    """Begin node l; return False if no code that is asked for is possible."""
+    s, D = state.s, state.s[DIM]
+    state.stats[ENTERED] += 1
+    s[LAYER], s[PLACE], s[F0] = l, 0, s[FREE]
+    for d in range(D):
+        state.box[l + 1, 0, d], state.box[l + 1, 1, d] = state.box[l, 0, d], state.box[l, 1, d]
+    assemble(net, state, l)
+    measure_node(net, state, l)
+    if net.node[l, KIND] == CONTEST:
+        if l > 0:
+            bound_box(state, l)
+            drop_constraints(state, l)
+            measure_node(net, state, l)
+        return True
+    count = open_units(net, state, l)
+    if count >= BOX_FROM and l > 0:
+        bound_box(state, l)
+        drop_constraints(state, l)
+        measure_node(net, state, l)
+        count = open_units(net, state, l)
+    if count < 0:
+        return False
+    s[F0] = s[FREE] - count
+    for j in range(count):
+        u = state.pick[j]
+        first, last = pieces_met(net, state, l, u)
+        open_column(net, state, l, s[F0] + j, u, first, last)
+    return True

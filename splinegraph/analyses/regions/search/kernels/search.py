@@ -1,0 +1,131 @@
+"""The walk itself: depth first, node by node, unit by unit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from splinegraph.analyses.regions.search import state as st
+from splinegraph.analyses.regions.search import tables as at
+from splinegraph.analyses.regions.search.kernels.contests import next_candidate, open_contest
+from splinegraph.analyses.regions.search.kernels.cuts import constrain_to, cut_at_breakpoint, look, settle
+from splinegraph.analyses.regions.search.kernels.entering import bound_box, enter
+from splinegraph.analyses.regions.search.kernels.forms import assemble, measure_node, outputs, pack
+from splinegraph.analyses.regions.search.kernels.leaves import inner_ball
+from splinegraph.analyses.regions.search.kernels.simplex import outer, part, plain
+from splinegraph.analyses.regions.search.kernels.stack import KIND_, SIDE_, SPLIT, drop, load, room
+from splinegraph.analyses.regions.search.state import State
+from splinegraph.analyses.regions.search.tables import Tables
+
+LAYER, F0, C1, PATH, DEPTH, MODE, PLACE = st.LAYER, st.F0, st.C1, st.PATH, st.DEPTH, st.MODE, st.PLACE
+DIM, FREE, LEAST, SIDE, CUT = st.DIM, st.FREE, st.LEAST, st.SIDE, st.CUT
+RUN, POP, SETTLE = st.RUN, st.POP, st.SETTLE
+KIND, CONTEST, UNITS = at.KIND, at.CONTEST, at.UNITS
+
+FULL, DONE = -1, -2
+"""What `advance` says beside the number of an array that is too small."""
+
+
+@outer
+def constrain(state: State, g: np.ndarray, h: float) -> bool:
+    """Restrict the domain to ``g @ t <= h``, g of norm one; return False if nothing solid is left."""
+    s, R, D = state.s, state.R, state.s[DIM]
+    X, col, row = s[FREE], s[FREE] - 1, state.rows[s[PATH]]
+    for d in range(D):
+        row[d] = -g[d]
+    row[D] = h
+    for q in range(D + 1):
+        R[q, col] = h if q == D else 0.0
+        for d in range(D):
+            R[q, col] -= g[d] * R[q, X + d]
+    s[F0] = col
+    inside = R[D, col] > state.scale[LEAST] or look(state, col, 1.0, state.scale[LEAST], -1)
+    s[F0] = X
+    if inside:
+        constrain_to(state, col, 1.0)
+    return inside
+
+
+@outer
+def shrink(state: State) -> None:
+    """Work out the bounding box of a domain with further constraints."""
+    bound_box(state, -1)
+
+
+@outer
+def rebuild(net: Tables, state: State) -> None:
+    """Work out again the forms that a state read from a task leaves out: they follow from the codes."""
+    for l in range(state.s[LAYER] + 1):
+        assemble(net, state, l)
+        measure_node(net, state, l)
+        if l < state.s[LAYER]:
+            outputs(net, state, l)
+            pack(net.node[l], state.code, state.packed)
+
+
+@part
+def resume(net: Tables, state: State) -> int:
+    """Take the next branch from the stack; return what to do next."""
+    record = load(state)
+    if state.integers[record + KIND_] == SPLIT:
+        state.s[SIDE], state.s[CUT] = state.integers[record + SIDE_], 1
+        drop(state)
+        return SETTLE
+    return RUN if next_candidate(net, state, record) else POP
+
+
+@part
+def step(net: Tables, state: State) -> int:
+    """Go on with the cell at hand by one unit or one node; return what to do next."""
+    s = state.s
+    l = s[LAYER]
+    if l >= 0:
+        if net.node[l, KIND] == CONTEST:
+            if s[PLACE] < net.node[l, UNITS]:
+                return RUN if open_contest(net, state) else POP
+        elif s[F0] < s[FREE]:
+            return cut_at_breakpoint(net, state)
+        outputs(net, state, l)
+        pack(net.node[l], state.code, state.packed)
+    return RUN if enter(net, state, l + 1) else POP
+
+
+@part
+def settled(net: Tables, state: State) -> bool:
+    """Return whether all units of all nodes have their codes."""
+    s, last = state.s, len(net.node) - 1
+    if s[LAYER] < last:
+        return False
+    if last < 0:
+        return True
+    return s[PLACE] == net.node[last, UNITS] if net.node[last, KIND] == CONTEST else s[F0] == s[FREE]
+
+
+@outer
+def advance(
+    net: Tables, state: State, packed: np.ndarray, points: np.ndarray, radii: np.ndarray, count: int
+) -> tuple[int, int]:
+    """Go on until all is done or an array is full; return which, and how many cells there are."""
+    s, last = state.s, len(net.node) - 1
+    while True:
+        full = room(state)
+        if full:
+            return full, count
+        if s[MODE] == POP:
+            if s[DEPTH] == 0:
+                return DONE, count
+            if count == len(radii):
+                return FULL, count
+            s[MODE] = resume(net, state)
+        elif s[MODE] == SETTLE:
+            settle(net, state)
+            s[MODE] = RUN
+        elif not settled(net, state):
+            s[MODE] = step(net, state)
+        else:
+            if last >= 0:
+                pack(net.node[last], state.code, state.packed)
+            for i in range(len(state.packed)):
+                packed[count, i] = state.packed[i]
+            radii[count] = inner_ball(state, points[count])
+            count += 1
+            s[MODE] = POP

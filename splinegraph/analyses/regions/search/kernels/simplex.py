@@ -1,0 +1,155 @@
+"""The dictionary of a cell: always feasible, so that no linear program needs a first phase.
+
+Every row of `R` but the last two belongs to a variable that is zero at the current vertex ('nonbasic'); a column is an
+affine form: ``R[q, i]`` its coefficient of variable q, ``R[D, i]`` its value at the vertex. The columns are, from left
+to right, the units that are still open, the coordinates, and the constraints that hold the cell; the variables are
+slacks of constraints, and ``R[D + 1, i]`` is an upper bound of the slack of constraint i on the whole cell.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+OPTIMAL, FOUND, STALLED = 0, 1, 2
+"""How `reach` ends: the goal cannot be reached, it is reached, or no end was found."""
+
+PRICE = 1e-12
+"""Coefficients of the goal below this are rounding."""
+
+PIVOT = 1e-11
+"""Slacks that fall more slowly than this along an edge do not stop it."""
+
+TIE = 1e-13
+"""Steps that differ by less are equal; of those the slack that falls fastest leaves."""
+
+LARGEST_STEP_PIVOTS, MOST_PIVOTS = 60, 2000
+"""Pivots by the largest gain, then by the smallest index, which cannot cycle; and the end of patience."""
+
+inner = {"cache": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+fast = njit(fastmath={"nnan", "nsz", "contract", "reassoc"}, **inner)
+plain = njit(**inner)
+part = njit(inline="always", error_model="numpy", _nrt=False)
+outer = njit(cache=True, error_model="numpy", _nrt=False)
+
+
+@fast
+def pivot(R: np.ndarray, nb: np.ndarray, D: int, k: int, r: int, f0: int, c1: int) -> None:
+    """Exchange variable k with the slack in column r."""
+    inverse = 1.0 / R[k, r]
+    lead = R[k]
+    for i in range(f0, c1):
+        lead[i] *= inverse
+    for q in range(D + 1):
+        factor = R[q, r]
+        if q == k or factor == 0.0:
+            continue
+        row = R[q]
+        for i in range(f0, c1):
+            row[i] -= factor * lead[i]
+        row[r] = 0.0
+    lead[r] = 1.0
+    nb[0, k] = r
+
+
+@fast
+def steps(R: np.ndarray, D: int, k: int, C0: int, c1: int, work: np.ndarray) -> float:
+    """Return how far variable k can rise; `work` gets how far each slack lets it."""
+    along, value = R[k], R[D]
+    least = 1e300
+    for i in range(C0, c1):
+        fall = -along[i]
+        step = max(value[i], 0.0) / max(fall, PIVOT)
+        step = step if fall > PIVOT else 1e300
+        work[i] = step
+        least = min(least, step)
+    return least
+
+
+@fast
+def leaving(R: np.ndarray, k: int, C0: int, c1: int, work: np.ndarray, least: float) -> int:
+    """Return the slack that stops variable k: of those that tie, the one that falls fastest."""
+    limit = least + TIE * (1.0 + least)
+    found, best = -1, 0.0
+    for i in range(C0, c1):
+        if work[i] <= limit and -R[k, i] > best:
+            found, best = i, -R[k, i]
+    return found
+
+
+@fast
+def entering(R: np.ndarray, nb: np.ndarray, D: int, col: int, sign: float, careful: bool) -> tuple[int, float]:
+    """Return the variable to raise (-1 at a maximum), and the most that raising all could add."""
+    found, best, most = -1, 0.0, 0.0
+    for q in range(D):
+        gain = sign * R[q, col]
+        if gain > PRICE:
+            reach = gain * R[D + 1, nb[0, q]]
+            most += reach
+            if careful:
+                if found < 0 or nb[0, q] < nb[0, found]:
+                    found = q
+            elif reach > best:
+                found, best = q, reach
+    return found, most
+
+
+@fast
+def store(R: np.ndarray, nb: np.ndarray, D: int, f0: int, c1: int, arena: np.ndarray, start: int) -> None:
+    """Copy the dictionary into the arena."""
+    width = c1 - f0
+    for q in range(D + 2):
+        row, at = R[q], start + q * width
+        for i in range(width):
+            arena[at + i] = row[f0 + i]
+    for q in range(D):
+        nb[1, q] = nb[0, q]
+
+
+@fast
+def restore(R: np.ndarray, D: int, f0: int, c1: int, arena: np.ndarray, start: int) -> None:
+    """Copy a dictionary back from the arena."""
+    width = c1 - f0
+    for q in range(D + 2):
+        row, at = R[q], start + q * width
+        for i in range(width):
+            row[f0 + i] = arena[at + i]
+
+
+@fast
+def reach(
+    R: np.ndarray,
+    nb: np.ndarray,
+    work: np.ndarray,
+    D: int,
+    C0: int,
+    f0: int,
+    c1: int,
+    col: int,
+    sign: float,
+    goal: float,
+    gap: float,
+    arena: np.ndarray,
+    start: int,
+    stats: np.ndarray,
+) -> int:
+    """Move to a vertex where ``sign * column`` exceeds the goal, or, with ``gap >= 0``, to where at most that is missing from its maximum.
+
+    With ``start >= 0`` the dictionary of the last vertex that did not is left in the arena.
+    """
+    for count in range(MOST_PIVOTS):
+        value = sign * R[D, col]
+        if value > goal:
+            return FOUND
+        k, most = entering(R, nb, D, col, sign, count >= LARGEST_STEP_PIVOTS)
+        if k < 0 or most <= gap or (gap < 0.0 and value + most <= goal):
+            return OPTIMAL
+        step = steps(R, D, k, C0, c1, work)
+        if step >= 1e300:
+            return STALLED
+        r = leaving(R, k, C0, c1, work, step)
+        if start >= 0 and value + sign * R[k, col] * step > 0.5 * goal:
+            store(R, nb, D, f0, c1, arena, start)
+        pivot(R, nb, D, k, r, f0, c1)
+        stats[0] += 1
+    return STALLED

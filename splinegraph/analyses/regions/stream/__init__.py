@@ -1,0 +1,1 @@
+"""Partitions of a polygon for networks of any size: depth-first, within a budget of memory."""

@@ -1,0 +1,1 @@
+"""Compiled parts: cutting convex polygons by the units of one switching operator."""

@@ -1,0 +1,1 @@
+"""Checks of a partition against the network itself."""

@@ -1,0 +1,98 @@
+"""Checks of codes: each once, and each the code at its cell's interior point."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from splinegraph.analyses.codes import codes
+from splinegraph.analyses.regions.cells import Floats
+from splinegraph.analyses.regions.partition.coded import Seen, chunk_rows, push
+from splinegraph.analyses.regions.partition.partition import Partition
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
+from splinegraph.analyses.regions.verify.inside import random_inside, some
+from splinegraph.analyses.regions.verify.slacks import samples_of, slacks
+from splinegraph.analyses.regions.verify.verification import Check
+from splinegraph.core.operator import SplineOperator
+
+__all__ = ["points_inside", "same_codes", "same_codes_around", "unique_codes", "violations"]
+
+
+def unique_codes(partition: Partition) -> Check:
+    """Check that no two cells have the same code."""
+    twice = partition.index.duplicates
+    detail = f"{len(partition)} codes"
+    if twice:
+        detail += f", {len(twice)} of them again; the first is cell {twice[0]}"
+    return Check.of("codes unique", not twice, detail, codes=len(partition), duplicates=len(twice))
+
+
+def points_inside(partition: Partition) -> Check:
+    """Check that interior points are finite and in the domain, and that radii are positive where known."""
+    slack = ON_BOUNDARY * float(partition.extent.max(initial=0.0))
+    outside = ~partition.chart.contains(torch.from_numpy(partition.points), slack=slack).numpy()
+    bad = outside | ~np.isfinite(partition.points).all(axis=1) | (partition.radii <= 0)
+    detail = f"{int(bad.sum())} interior points out of place" if bad.any() else "all interior points in the domain"
+    return Check.of("points in the domain", not bad.any(), detail, out_of_place=int(bad.sum()))
+
+
+def same_codes(partition: Partition) -> Check:
+    """Check that the network's code at each interior point is the cell's.
+
+    Units that the cell's code puts on the other side of a boundary on which they are, up to `ON_BOUNDARY`
+    relative to the largest value at their node, are excepted and counted.
+    """
+    return _same(partition, "codes at interior points", np.arange(len(partition)), partition.points)
+
+
+def same_codes_around(partition: Partition, seed: int, *, full: bool) -> Check:
+    """Check that the network's code at a random point of each cell, or of some, is the cell's."""
+    rows = some(len(partition), seed, full=full)
+    return _same(partition, "codes at random points of the cells", rows, random_inside(partition, rows, seed))
+
+
+def _same(partition: Partition, name: str, rows: NDArray[np.int64], points: Floats) -> Check:
+    if not len(rows):
+        return Check.skipped(name, "no cells")
+    found = codes(partition.graph, *partition.chart.lift(torch.from_numpy(points))).packed
+    other = np.flatnonzero((found != partition.packed[rows]).any(axis=1))
+    wrong, tied = violations(partition, rows[other], points[other]) if len(other) else (np.zeros(0, bool), 0)
+    detail = f"{len(rows)} of {len(partition)} cells"
+    if tied:
+        detail += f", {tied} units tied within rounding"
+    if wrong.any():
+        detail += f", {int(wrong.sum())} with another code; the first is cell {rows[other[wrong][0]]}"
+    return Check.of(name, not wrong.any(), detail, cells=len(rows), wrong=int(wrong.sum()), tied_units=tied)
+
+
+def violations(partition: Partition, rows: NDArray[np.int64], points: Floats) -> tuple[NDArray[np.bool_], int]:
+    """Return which cells' codes do not hold at points of theirs, and how many units are on a boundary within rounding.
+
+    Values are those of the pieces that the code names, so that each node is judged by itself.
+    """
+    wrong, tied = np.zeros(len(rows), dtype=bool), 0
+    graph = partition.graph
+
+    for part in chunk_rows(graph, partition.dim + 1, len(rows)):
+        mine = rows[part]
+
+        def look(seen: Seen, part: slice = part) -> None:
+            nonlocal tied
+            op = seen.node.op
+            assert isinstance(op, SplineOperator)
+            code = samples_of(seen.node, seen.code).astype(np.int64)
+            own = samples_of(seen.node, op.code(*seen.values)).astype(np.int64)
+            if (differ := code != own).any():
+                switching = op.switching([graph[name].shape for name in seen.node.args])
+                values = [samples_of(graph[n], x) for n, x in zip(seen.node.args, seen.values, strict=True)]
+                if switching is None:
+                    wrong[part] |= differ.any(axis=1)
+                    return
+                scale = max(float(np.abs(v).max(initial=0.0)) for v in values)
+                outside = differ & (slacks(switching, values, code) < -ON_BOUNDARY * scale)
+                wrong[part] |= outside.any(axis=1)
+                tied += int((differ & ~outside).sum())
+
+        push(graph, partition.chart, partition.layers, partition.packed[mine], points[part], look)
+    return wrong, tied

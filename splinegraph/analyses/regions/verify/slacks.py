@@ -1,0 +1,61 @@
+"""How far values at a node are inside the pieces that codes name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from splinegraph.analyses.regions.cells import Floats
+from splinegraph.core.graph import Node
+from splinegraph.core.switching import Breaks, Contest, Switching
+
+__all__ = ["samples_of", "slacks"]
+
+
+def samples_of(node: Node, value: Tensor) -> Floats:
+    """Return a node's value as (N, entries), in the order that it has at batch size one."""
+    first = node.layout.samples_first(value) if node.layout else value[None]
+    return np.asarray(first.reshape(first.shape[0], -1).numpy())
+
+
+def slacks(switching: Switching, values: Sequence[Floats], code: NDArray[np.int64]) -> Floats:
+    """Return how far each unit may move before it leaves its piece, shape (N, units); negative outside.
+
+    Parameters
+    ----------
+    values : arrays of shape (N, entries), one per argument
+    code : array of int64, shape (N, units)
+    """
+    if isinstance(switching, Breaks):
+        return _between(switching, values[0], code)
+    return _ahead(switching, values, code)
+
+
+def _between(breaks: Breaks, z: Floats, code: NDArray[np.int64]) -> Floats:
+    ends = np.concatenate([[-np.inf], breaks.breakpoints.numpy(), [np.inf]])
+    place = np.clip(code - breaks.first, 0, len(ends) - 2)
+    return np.asarray(np.minimum(z - ends[place], ends[place + 1] - z))
+
+
+def _ahead(contest: Contest, values: Sequence[Floats], code: NDArray[np.int64]) -> Floats:
+    """Return by how much the winner is ahead of the best of those that take part."""
+    starts = np.cumsum([0, *(v.shape[1] for v in values[:-1])])
+    place = starts[contest.argument.numpy()] + contest.position.numpy()
+    absent = contest.position.numpy() < 0
+    z = np.concatenate(values, axis=1) * (1.0 if contest.largest else -1.0)
+    code = np.clip(code, 0, place.shape[1] - 1)
+    winner = place[np.arange(contest.units), code]  # (N, units)
+    won = np.take_along_axis(z, winner, axis=1)
+    rivals = np.where(absent, -np.inf, z[:, np.where(absent, 0, place)])  # (N, units, width)
+    np.put_along_axis(rivals, code[..., None], -np.inf, axis=2)
+    after = contest.after.numpy()
+    ahead = after.copy()
+    while (ahead >= 0).any():
+        mine = np.flatnonzero(ahead >= 0)
+        gone = place[mine][None] == winner[:, ahead[mine]][..., None]
+        rivals[:, mine] = np.where(gone, -np.inf, rivals[:, mine])
+        ahead[mine] = after[ahead[mine]]
+    return np.asarray(won - rivals.max(axis=2, initial=-np.inf))
