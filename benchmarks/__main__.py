@@ -5,6 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("affine_maps", "trace_overhead"):
+for name, *options in (("affine_maps",), ("trace_overhead",), ("regions", "--nets", "small", "--repeat", "1")):
     print(f"== {name}", flush=True)
-    subprocess.run([sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}"], check=True)
+    subprocess.run([sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", *options], check=True)

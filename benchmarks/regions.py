@@ -86,39 +86,32 @@ def call(name: str, method: str, folders: Sequence[str], timeout: float, runs: i
 
 
 def measure(
-    nets: Sequence[str], methods: Sequence[str], folders: Sequence[str], repeat: int, timeout: float, runs: int = 3
-) -> dict[str, dict[str, Row]]:
-    """Return for each network and program the cells, CPU seconds of each run, and memory."""
-    table: dict[str, dict[str, Row]] = {name: {} for name in nets}
-    for name in nets:
-        for turn in range(repeat):
-            for method in methods:
-                known = table[name].get(method)
-                if known is not None and "note" in known:
-                    continue
-                row = call(name, method, folders, timeout, runs)
-                if known is None or "note" in row:
-                    table[name][method] = row
-                else:
-                    known["seconds"] += row["seconds"]
-                    known["peak_mib"] = max(known["peak_mib"], row["peak_mib"])
-                    known["grown_mib"] = max(known["grown_mib"], row["grown_mib"])
-                print(
-                    f"  {name}, {method}, turn {turn + 1}: {row.get('note') or _rate(row)}", file=sys.stderr, flush=True
-                )
-    for name, rows in table.items():
-        for row in rows.values():
-            if "seconds" in row:
-                row["median"] = statistics.median(row["seconds"])
-                cells = row["cells"] or rows.get("ours", {}).get("cells")
-                row["rate"] = cells / row["median"] if cells else math.nan
-                row["bytes_per_cell"] = row["grown_mib"] * 2**20 / cells if cells else math.nan
-                row["expected"] = {**PLANE, **SPACE}.get(name)
-    return table
-
-
-def _rate(row: Row) -> str:
-    return f"{row['cells']} cells, {min(row['seconds']):.4f} s"
+    name: str, methods: Sequence[str], folders: Sequence[str], repeat: int, timeout: float, runs: int = 3
+) -> dict[str, Row]:
+    """Return for each program the cells that it finds of one network, CPU seconds of each run, and memory."""
+    rows: dict[str, Row] = {}
+    for turn in range(repeat):
+        for method in methods:
+            known = rows.get(method)
+            if known is not None and "note" in known:
+                continue
+            row = call(name, method, folders, timeout, runs)
+            if known is None or "note" in row:
+                rows[method] = row
+            else:
+                known["seconds"] += row["seconds"]
+                for key in ("peak_mib", "grown_mib"):
+                    known[key] = max(known[key], row[key])
+            said = row.get("note") or f"{row['cells']} cells, {min(row['seconds']):.4f} s"
+            print(f"  {name}, {method}, turn {turn + 1}: {said}", file=sys.stderr, flush=True)
+    for row in rows.values():
+        if "seconds" in row:
+            row["median"] = statistics.median(row["seconds"])
+            cells = row["cells"] or rows.get("ours", {}).get("cells")
+            row["expected"] = {**PLANE, **SPACE}.get(name)
+            if cells:
+                row["rate"], row["bytes_per_cell"] = cells / row["median"], row["grown_mib"] * 2**20 / cells
+    return rows
 
 
 def show(table: dict[str, dict[str, Row]], methods: Sequence[str], console: Console) -> None:
@@ -174,15 +167,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
             console.print(f"{name}: {reason}")
     nets = list(dict.fromkeys(net for given in options.nets for net in GROUPS.get(given, [given])))
     facts = machine()
-    table = measure(nets, methods, options.peers_path, options.repeat, options.timeout)
+    table: dict[str, dict[str, Row]] = {}
+    result: Row = {"machine": facts, "repeat": options.repeat, "peers": reasons, "results": table}
+    try:
+        for net in nets:
+            table[net] = measure(net, methods, options.peers_path, options.repeat, options.timeout)
+            save(result, options.json)
+    except KeyboardInterrupt:
+        console.print("interrupted: the networks that were done")
     show(table, methods, console)
-    result = {"machine": facts, "repeat": options.repeat, "peers": reasons, "results": table}
     if options.growth is not None:
         from benchmarks.regions_growth import growth
 
         result["growth"] = growth(options.growth, options.timeout)
-    if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=1))
+    save(result, options.json)
+
+
+def save(result: Row, path: Path | None) -> None:
+    """Write the figures so far."""
+    if path is not None:
+        path.write_text(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

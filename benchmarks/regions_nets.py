@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import splinegraph as sg
+from splinegraph.core.domains.plane import Plane
 
 DIGITS = Path(__file__).resolve().parent.parent / "examples" / "digits.npz"
 
@@ -43,7 +45,7 @@ class Case:
 def mlp(*widths: int) -> nn.Sequential:
     torch.manual_seed(0)
     layers: list[nn.Module] = []
-    for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(widths)):
         layers += [nn.Linear(a, b)] + [nn.ReLU()] * (i < len(widths) - 2)
     return nn.Sequential(*layers).double().eval()
 
@@ -73,7 +75,7 @@ def plane_through_image_space(name: str, cells: int | None = None) -> Case:
     weights = linears(net)
     first, bias = weights[0]
     weights[0] = first @ torch.stack([u, v], 1), bias + first @ origin
-    return Case(name, net, (784,), sg.Plane(origin, u, v, extent=1.0), weights, cells)
+    return Case(name, net, (784,), Plane(origin, u, v, extent=1.0), weights, cells)
 
 
 def digits(name: str, module: str, extent: float) -> Case:
@@ -82,7 +84,7 @@ def digits(name: str, module: str, extent: float) -> Case:
 
     net = importlib.import_module(f"examples.{module}").model.double().eval()
     x = torch.from_numpy(np.load(DIGITS)["x"][:3]).double()
-    domain = sg.Plane(x.mean(0), x[1] - x[0], x[2] - x[0], extent=extent)
+    domain = Plane(x.mean(0), x[1] - x[0], x[2] - x[0], extent=extent)
     return Case(name, net, (1, 8, 8), domain, None, None)
 
 

@@ -78,7 +78,11 @@ def compare(sizes: Sequence[int], *, n: int = 2**18, rounds: int = 7) -> dict[st
         return len(np.unique(packed.view(np.dtype((np.void, packed.shape[1])))))
 
     assert ours_codes() == len(np.unique(plain_codes(model, points, 4096), axis=0))
-    best = {b: min(_cpu(lambda b=b: plain_codes(model, points, b)) for _ in range(2)) for b in PLAIN_BATCHES}
+
+    def best_of(batch: int) -> float:
+        return min(_cpu(lambda: plain_codes(model, points, batch)) for _ in range(2))
+
+    best = {b: best_of(b) for b in PLAIN_BATCHES}
     batch = min(best, key=lambda b: best[b])
     times: dict[str, list[float]] = {"plain codes": [], "our codes": [], "plain whole": [], "our whole": []}
     for _ in range(rounds):

@@ -17,6 +17,9 @@ import torch
 from benchmarks.regions_nets import Case, case, dense, digits
 from benchmarks.regions_peers import add_paths, program
 
+LONG = 5.0
+"""Seconds of a run after which it is not repeated."""
+
 
 def main() -> None:
     name, method, runs, *folders = sys.argv[1:]
@@ -38,6 +41,8 @@ def measure(chosen: Case, method: str, runs: int) -> dict[str, object]:
         start = time.process_time()
         cells = run()
         seconds.append(time.process_time() - start)
+        if seconds[-1] > LONG:
+            break
     return {"cells": cells, "seconds": seconds, "peak_mib": peak(), "grown_mib": peak() - before}
 
 

@@ -13,11 +13,22 @@ if TYPE_CHECKING:
     from splinegraph.analyses.affine_map import AffineMap, affine_map
     from splinegraph.analyses.codes import ActivationPattern, codes
     from splinegraph.analyses.factors import Factors, conv_matrix, factors
-    from splinegraph.analyses.report.compare import Comparison, compare
+    from splinegraph.analyses.regions.chords.chords import Chords, chords
+    from splinegraph.analyses.regions.counting import count_bound
     from splinegraph.analyses.regions.enumerate import enumerate_regions
+    from splinegraph.analyses.regions.local.region import LocalRegion, local_region
+    from splinegraph.analyses.regions.neighborhood.neighborhood import neighborhood
+    from splinegraph.analyses.regions.neighborhood.result import Neighborhood
     from splinegraph.analyses.regions.partition.cell import Cell
     from splinegraph.analyses.regions.partition.partition import Partition
+    from splinegraph.analyses.regions.sampling.sample import RegionSample, sample_regions
+    from splinegraph.analyses.regions.verify.verification import Verification
+    from splinegraph.analyses.report.compare import Comparison, compare
     from splinegraph.analyses.report.report import Report, analyze
+    from splinegraph.core.bound import Bound
+    from splinegraph.core.domains.plane import Plane
+    from splinegraph.core.domains.polytope import Polytope
+    from splinegraph.core.domains.segment import Segment
     from splinegraph.core.graph import Node, SplineGraph
     from splinegraph.core.values import Box, Curvature, Monotonicity
     from splinegraph.data.reading import read_data
@@ -35,31 +46,45 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivationPattern",
     "AffineMap",
+    "Bound",
     "Box",
     "Cell",
+    "Chords",
     "Comparison",
     "Curvature",
     "DataSource",
     "Factors",
+    "LocalRegion",
     "Monotonicity",
+    "Neighborhood",
     "Node",
     "Partition",
+    "Plane",
+    "Polytope",
+    "RegionSample",
     "Report",
+    "Segment",
     "SplineGraph",
     "SplineGraphError",
+    "Verification",
     "affine_map",
     "analyze",
+    "chords",
     "codes",
     "compare",
     "conv_matrix",
+    "count_bound",
     "enumerate_regions",
     "factors",
     "load",
+    "local_region",
     "logits",
+    "neighborhood",
     "normalized",
     "plot_graph",
     "read_data",
     "read_onnx",
+    "sample_regions",
     "save_figure",
     "trace",
     "write_gexf",
@@ -74,11 +99,22 @@ _WHERE = {
     "analyses.affine_map": ("AffineMap", "affine_map"),
     "analyses.codes": ("ActivationPattern", "codes"),
     "analyses.factors": ("Factors", "conv_matrix", "factors"),
+    "analyses.regions.chords.chords": ("Chords", "chords"),
+    "analyses.regions.counting": ("count_bound",),
     "analyses.regions.enumerate": ("enumerate_regions",),
+    "analyses.regions.local.region": ("LocalRegion", "local_region"),
+    "analyses.regions.neighborhood.neighborhood": ("neighborhood",),
+    "analyses.regions.neighborhood.result": ("Neighborhood",),
     "analyses.regions.partition.cell": ("Cell",),
     "analyses.regions.partition.partition": ("Partition",),
+    "analyses.regions.sampling.sample": ("RegionSample", "sample_regions"),
+    "analyses.regions.verify.verification": ("Verification",),
     "analyses.report.compare": ("Comparison", "compare"),
     "analyses.report.report": ("Report", "analyze"),
+    "core.bound": ("Bound",),
+    "core.domains.plane": ("Plane",),
+    "core.domains.polytope": ("Polytope",),
+    "core.domains.segment": ("Segment",),
     "core.graph": ("Node", "SplineGraph"),
     "core.values": ("Box", "Curvature", "Monotonicity"),
     "data.reading": ("read_data",),

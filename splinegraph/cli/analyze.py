@@ -31,7 +31,7 @@ def analyze(
     """Report on a network.
 
     Shows the operators and whether the network is exactly piecewise affine, units that are dead or never
-    switch, activation patterns, points on a boundary between cells, and local affine maps.
+    switch, activation patterns, points on a boundary between cells, local affine maps, and regions of a small slice.
 
     Exit codes: 0 complete, 1 a section failed, 2 bad input.
 

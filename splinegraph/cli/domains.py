@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import click
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from splinegraph.core.domains.plane import Plane
     from splinegraph.core.graph import SplineGraph
     from splinegraph.data.source import DataSource
 
@@ -45,6 +47,10 @@ _OPTIONS = (
     click.option(
         "--margin", type=click.FloatRange(min=0), metavar="M",
         help="How far a plane through three points goes beyond them, as a fraction of their extent.",
+    ),
+    click.option(
+        "--zoom", type=click.FloatRange(min=1), default=1.0, show_default=True, metavar="Z",
+        help="Look at the middle of a plane only: 1/Z of each side.",
     ),
 )  # fmt: skip
 
@@ -99,11 +105,16 @@ def domain_of(asked: Mapping[str, Any], graph: SplineGraph, data: DataSource | N
         return _box(value[0], value[1], shape)
     if kind == "box_around":
         return _around(value[0], value[1], shape)
-    if kind == "through":
-        return _through(value, graph, data, asked.get("margin"))
     if kind == "segment":
         return _segment(value, graph, data)
-    return _slice(value, shape, asked.get("margin"))
+    margin = asked.get("margin")
+    plane = _through(value, graph, data, margin) if kind == "through" else _slice(value, shape, margin)
+    zoom = asked.get("zoom") or 1.0
+    return (
+        plane
+        if zoom == 1.0
+        else dataclasses.replace(plane, on=_middle(plane.on, zoom), text=f"{plane.text}, zoomed {zoom:g} times")
+    )
 
 
 def _box(low: str, high: str, shape: tuple[int, ...]) -> Domain:
@@ -183,6 +194,16 @@ def _slice(file: str, shape: tuple[int, ...], margin: float | None) -> Domain:
         return Domain(Plane(origin, u, v), f"plane of {file}")
     (a, b), (c, d) = _fit(torch.from_numpy(arrays["extent"]), (2, 2), f"extent in {file}").tolist()
     return Domain(Plane(origin, u, v, ((a, b), (c, d))), f"plane of {file}")
+
+
+def _middle(plane: Plane, zoom: float) -> Plane:
+    """Return the middle part of a plane."""
+    from splinegraph.core.domains.plane import Plane
+
+    chart = plane.chart
+    half, middle = (chart.upper - chart.lower) / (2 * zoom), (chart.upper + chart.lower) / 2
+    (a, c), (b, d) = (middle - half).tolist(), (middle + half).tolist()
+    return Plane(plane.origin, plane.u, plane.v, ((a, b), (c, d)))
 
 
 # from files and data

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["regions"]
 
-OWN = (*DOMAINS, "margin", "cells", "budget", "workers", "engine", "method", "verify")
+OWN = (*DOMAINS, "margin", "zoom", "cells", "budget", "workers", "engine", "method", "verify")
 """Options of this command alone, as a summary keeps them."""
 
 _WORK = (
     click.option(
-        "--limit", "cells", type=click.IntRange(min=1), default=1_000_000, show_default=True, metavar="N",
+        "--limit", "cells", type=click.IntRange(min=1), default=500_000, show_default=True, metavar="N",
         help="Stop after N cells.",
     ),
     click.option(
@@ -98,7 +98,7 @@ def regions(
     from splinegraph.cli.regions_table import render_regions
 
     folder = _folder(out, resume)
-    prepare_folder(folder, json_to)
+    prepare_folder(folder, json_to, resume=resume is not None)
     with results_on_stdout(only=json_to == "-") as write:
         work = _Work(ctx.command_path, folder, resume is not None, graph, figures, quiet, trust, asked)
         summary, written = work.run()
@@ -107,8 +107,8 @@ def regions(
         render_regions(summary)
     for path in files:
         click.echo(wrote(path), err=json_to == "-")
-    if summary.partition.left and folder is not None and not quiet:
-        click.echo(f"go on with: --resume {folder}", err=True)
+    if summary.partition.left and not quiet:
+        click.echo("go on with: --resume " + str(folder) if folder else "to go on later: --out DIR", err=True)
     ctx.exit(0 if summary.ok else 1)
 
 

@@ -30,10 +30,16 @@ FACETED = 20_000
 """Cells up to which volumes and neighbors are worked out for histograms in three and more dimensions."""
 
 
-def prepare_folder(folder: Path | None, json_to: str | None) -> None:
-    """Learn that something cannot be written before the work, not after; nothing is made yet."""
+def prepare_folder(folder: Path | None, json_to: str | None, *, resume: bool) -> None:
+    """Learn that something cannot be written before the work, not after; nothing is made yet.
+
+    Nor is a search that is not finished written over.
+    """
+    from splinegraph.analyses.regions.scale.session import PARTS
     from splinegraph.cli.output import prepare
 
+    if folder is not None and not resume and (folder / PARTS).is_dir() and any((folder / PARTS).iterdir()):
+        raise click.UsageError(f"{folder} holds a search that is not finished; give --resume {folder}, or remove it")
     if folder is not None and folder.exists() and not folder.is_dir():
         raise click.UsageError(f"--out {folder} is a file; name a folder")
     prepare(folder, json_to)

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 __all__ = ["BOUNDARY", "INK", "LIGHT", "MISSING", "PALE", "apart", "class_colors", "rgb", "shaded", "wheel"]
 
-LIGHT = ("#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99", "#BBCC33", "#AAAA00")
+LIGHT = (
+    "#77AADD", "#EE8866", "#EEDD88", "#FFAABB", "#99DDFF", "#44BB99", "#BA8DB4", "#BBCC33", "#C3A38A", "#AAAA00",
+)  # fmt: skip
 """For areas: pale enough for black text and lines."""
 
-MUTED = ("#CC6677", "#332288", "#DDCC77", "#117733", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
-"""Joined where there are more classes than pale colors."""
+MUTED = ("#E0A3AD", "#9991C3", "#88BB99", "#C090A8", "#A1D4CC", "#CCCC99")
+"""Joined where there are more classes than that."""
 
 PALE = ("#BBCCEE", "#FFCCCC", "#EEEEBB", "#CCDDAA", "#CCEEFF", "#DDDDDD", "#DDBBDD", "#BBDDCC")
 """For many small areas side by side."""
@@ -41,9 +43,17 @@ def rgb(color: str) -> tuple[float, float, float]:
 
 
 def class_colors(classes: Sequence[int]) -> dict[int, str]:
-    """Return a color for each class, the same for the same set of classes; they repeat beyond 17."""
+    """Return a color for each class: its own in all figures, as long as no two of them would share it.
+
+    They repeat beyond 16 classes.
+    """
     palette = [*LIGHT, *MUTED]
-    return {c: _mixed(palette[place % len(palette)]) for place, c in enumerate(sorted(classes))}
+    found: dict[int, int] = {}
+    for c in sorted(classes):
+        wanted = [(c + shift) % len(palette) for shift in range(len(palette))]
+        taken = set(found.values())
+        found[c] = next((place for place in wanted if place not in taken), wanted[0])
+    return {c: _mixed(palette[place]) for c, place in found.items()}
 
 
 def _mixed(color: str) -> str:

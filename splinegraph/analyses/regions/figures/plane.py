@@ -37,6 +37,9 @@ RASTER = 20_000
 """More faces than this are an image inside a vector figure: the lines and the text stay lines and text."""
 
 
+LABELED = 30
+"""Up to so many points are labeled."""
+
 GRID = 48
 """Points on each side of the grid on which the places of the classes' numbers are looked for."""
 
@@ -57,7 +60,6 @@ class Shown:
     scale: Any = None
     label: str = ""
     boundary: Floats | None = None
-    places: Sequence[tuple[float, float, str]] = ()
 
 
 def draw_plane(
@@ -66,6 +68,8 @@ def draw_plane(
     """Draw a partition with D = 2 on axes."""
     faces = Faces.of(partition)
     shown = {"class": _by_class, "norm": _by_norm, "region": _by_region}[color](partition, faces)
+    if color == "class":
+        _number(ax, _places(partition, points))
     many = len(faces) > RASTER
     ax.set_facecolor(MISSING)
     _fill(ax, shown, raster=many)
@@ -147,20 +151,27 @@ def _by_class(partition: Partition, faces: Faces) -> Shown:
     base = np.array([rgb(colors[c]) for c in pieces.classes.tolist()]).reshape(-1, 3)
     single = sum(int(np.prod(s)) for s in partition.graph.output_shapes) == 1
     names = [(("f ≤ 0", "f > 0")[c] if single else f"class {c}", colors[c]) for c in present]
-    return Shown(
-        pieces.corners, shaded(base, pieces.cells), names, boundary=pieces.boundary,
-        places=_places(partition),
-    )  # fmt: skip
+    return Shown(pieces.corners, shaded(base, pieces.cells), names, boundary=pieces.boundary)
 
 
-def _places(partition: Partition) -> list[tuple[float, float, str]]:
-    """Return where to write the number of each class: the point of a coarse grid deepest inside of it."""
+def _number(ax: Axes, places: Sequence[tuple[float, float, str]]) -> None:
+    from matplotlib.patheffects import withStroke
+
+    for x, y, text in places:
+        halo = [withStroke(linewidth=2.5, foreground="white")]
+        ax.text(x, y, text, ha="center", va="center", fontsize=11, color=INK, path_effects=halo, zorder=5)
+
+
+def _places(partition: Partition, points: Floats | None) -> list[tuple[float, float, str]]:
+    """Return where to write the number of each class: deepest inside of it, on a coarse grid, off the points."""
     from scipy.ndimage import distance_transform_edt
 
     low, high = partition.chart.lower.numpy(), partition.chart.upper.numpy()
     axes = [low[i] + (high[i] - low[i]) * (np.arange(GRID) + 0.5) / GRID for i in (0, 1)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
     owner = np.where(partition.chart.contains(torch.from_numpy(grid)).numpy(), winners(partition, grid), -1)
+    for point in np.zeros((0, 2)) if points is None or len(points) > LABELED else points:
+        owner = np.where((np.abs(grid - point) < 0.06 * (high - low)).all(1), -1, owner)
     found = []
     for c in np.unique(owner[owner >= 0]).tolist():
         mask = np.pad((owner == c).reshape(GRID, GRID), 1)
@@ -237,11 +248,7 @@ def axis_names(partition: Partition) -> list[str]:
 
 def _explain(ax: Axes, shown: Shown) -> None:
     from matplotlib.patches import Patch
-    from matplotlib.patheffects import withStroke
 
-    for x, y, text in shown.places:
-        halo = [withStroke(linewidth=2.5, foreground="white")]
-        ax.text(x, y, text, ha="center", va="center", fontsize=11, color=INK, path_effects=halo, zorder=5)
     if shown.scale is not None:
         bar = ax.figure.colorbar(shown.scale, ax=ax, fraction=0.046, pad=0.03)
         bar.set_label(shown.label, color=INK)
@@ -258,7 +265,7 @@ def _explain(ax: Axes, shown: Shown) -> None:
 def _points(ax: Axes, points: Floats, labels: Sequence[str] | None) -> None:
     from matplotlib.patheffects import withStroke
 
-    few = len(points) <= 30
+    few = len(points) <= LABELED
     ax.scatter(
         points[:, 0], points[:, 1], s=42 if few else 9, c="white", edgecolors="black", linewidths=1.2 if few else 0.5,
         zorder=6, clip_on=not few,

@@ -87,21 +87,26 @@ def facets(polytopes: Polytopes, points: Floats | None = None) -> Facets:
     >>> found.row.tolist(), found.rows(0).tolist(), found.radii.round(9).tolist()
     ([0, 1, 2, 3], [0, 5], [1.0, 1.0, 1.0, 1.0])
     """
-    from splinegraph.analyses.regions.geometry.kernels.facets import all_facets, work
+    from splinegraph.analyses.regions.geometry.kernels.facet_balls import balls_in_facets
+    from splinegraph.analyses.regions.geometry.kernels.facets import owners, work
 
-    G, h, offsets, size = polytopes.G, polytopes.h, polytopes.offsets, polytopes.size
+    G, h, offsets = polytopes.G, polytopes.h, polytopes.offsets
+    slack, thin = ON_BOUNDARY * polytopes.size, THIN * polytopes.size
     centers, sizes = chebyshev(polytopes, points)
-    owner, at, radii = np.full(len(h), -1), np.empty(G.shape), np.full(len(h), np.nan)
+    inner = np.where((sizes > thin) & (sizes < np.inf), sizes, 0.0)
+    first, at, radii = np.full(len(h), -1), np.empty(G.shape), np.full(len(h), np.nan)
     shared = work(polytopes.dim, offsets)
-    all_facets(G, h, offsets, centers, sizes, shared, ON_BOUNDARY * size, THIN * size, owner, at, radii)
-    wide = radii > THIN * size  # nan where a row owns nothing
+    owners(G, h, offsets, centers, inner, shared, slack, first)
+    balls_in_facets(G, h, offsets, centers, inner, shared, slack, first, at, radii)
+    first = np.where(first >= 0, first + np.repeat(offsets[:-1], np.diff(offsets)), -1)
+    wide = radii > thin  # nan where a row owns nothing
     row = np.flatnonzero(wide)
     number = np.cumsum(wide) - 1
-    mine = (owner >= 0) & wide[owner]
+    mine = (first >= 0) & wide[first]
     return Facets(
         np.searchsorted(row, offsets).astype(np.int64),
         row,
-        np.where(mine, number[owner], -1),
+        np.where(mine, number[first], -1),
         at[row],
         radii[row],
         centers,

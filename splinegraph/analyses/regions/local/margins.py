@@ -107,8 +107,8 @@ class Margins:
             return math.inf, math.inf, -1
         known = self.distances(norm)
         done = ~known.isnan()
-        best, row = known.nan_to_num(math.inf).min(0)
-        rest = (self.rows.slack / self.bounds[norm])[~done].nan_to_num(0.0)
+        best, row = known.nan_to_num(math.inf, math.inf).min(0)
+        rest = (self.rows.slack / self.bounds[norm])[~done].nan_to_num(0.0, math.inf)
         upper = float(best)
         lower = min(upper, float(rest.min())) if len(rest) else upper
         return lower, upper, int(row) if math.isfinite(upper) else -1
@@ -139,8 +139,9 @@ class Margins:
 
     def _nearest_by_rows(self, budget: int) -> None:
         """Compute rows by adjoint passes, the nearest first, until no other can be nearer or the budget ends."""
-        guess = self._guess()
-        self._rescale(guess)
+        probes = min(PROBES, budget // 2)
+        guess = self._guess(probes) if probes else self.bounds[2]
+        self._rescale(guess.nan_to_num(0.0, 0.0))
         none = self.bounds[math.inf] == 0  # dead units that tie, say
         for norms in self.norms.values():
             norms[none] = 0.0
@@ -149,10 +150,10 @@ class Margins:
             # by turns the nearest, and those that stand most in the way of a proof
             norms = guess if turn % 2 == 0 else self.bounds[2]
             turn += 1
-            distance = (self.rows.slack / norms).nan_to_num(math.inf).masked_fill(done, math.inf)
-            count = min(self._batch, budget - self.passes, int((~done).sum()))
-            chosen = distance.topk(count, largest=False).indices
-            chosen = chosen[~done[chosen]]
+            left = (~done).nonzero()[:, 0]
+            distance = (self.rows.slack[left] / norms[left]).nan_to_num(math.inf, math.inf)
+            count = min(self._batch, budget - self.passes, len(left))
+            chosen = left[distance.topk(count, largest=False).indices]
             forms = pullback(self.rows.forms(chosen), self.chart)
             self.norms[2][chosen] = forms.norm(dim=1)
             self.norms[math.inf][chosen] = forms.abs().sum(1)
@@ -164,10 +165,10 @@ class Margins:
         ends = [self.distance(norm) for norm in self.norms]
         return all(lower == upper for lower, upper, _ in ends)
 
-    def _guess(self) -> Tensor:
+    def _guess(self, count: int) -> Tensor:
         """Return estimates of the l2 norms, from products with random directions."""
         generator = torch.Generator().manual_seed(0)
-        count, total = PROBES, torch.zeros(len(self.rows), dtype=torch.float64)
+        total = torch.zeros(len(self.rows), dtype=torch.float64)
         step = min(count, self._batch)
         for start in range(0, count, step):
             rows = min(step, count - start)

@@ -110,7 +110,7 @@ class LocalRegion:
 
     def tightest(self, count: int = 1, *, norm: float = 2) -> list[Condition]:
         """Return the nearest conditions known, nearest first; one adjoint pass per condition."""
-        distances = self.margins.distances(_norm(norm)).nan_to_num(math.inf)
+        distances = self.margins.distances(_norm(norm)).nan_to_num(math.inf, math.inf)
         near = distances.topk(min(count, self.total), largest=False).indices
         near = near[distances[near].isfinite()]
         if not len(near):

@@ -95,20 +95,20 @@ class Cutting:
 
     def run(self, stage: Stage) -> None:
         """Cut all faces where the units of one node switch."""
-        values, before = self.values, int(self.net.count[VERTICES])
+        values, before = self.values, int(self.net.number[VERTICES])
         self.look(stage.node.name)
         values.run(stage, self.net.place[:before, :2])
         cut = self._breaks if isinstance(stage.switching, Breaks) else self._contest
         done = cut(stage, before)
-        self.stats["bytes"] = max(self.stats["bytes"], sum(rows.nbytes for rows in values.kept.values()))
-        self.stats["faces"][stage.node.name] = int(self.net.count[FACES])
+        self.stats["bytes"] = max(self.stats["bytes"], values.bytes(int(self.net.number[VERTICES])))
+        self.stats["faces"][stage.node.name] = int(self.net.number[FACES])
         for name in stage.after:
             del values.kept[name]
         values.extend(self.net, before, done)
 
     def look(self, where: str) -> None:
         """Raise if there are too many faces, or no time is left."""
-        faces = int(self.net.count[FACES])
+        faces = int(self.net.number[FACES])
         if self.limit is not None and faces > self.limit:
             raise Exceeded("limit", faces, where)
         if self.deadline is not None and time.monotonic() > self.deadline:
@@ -117,28 +117,27 @@ class Cutting:
     def _breaks(self, stage: Stage, vertices: int) -> tuple[str, ...]:
         """Cut where units meet breakpoints; return the values that have rows for the new vertices already."""
         from splinegraph.analyses.regions.mesh.kernels.cut import cut_faces
-        from splinegraph.analyses.regions.mesh.kernels.signs import largest, sign_rows
+        from splinegraph.analyses.regions.mesh.kernels.signs import sign_rows
 
         name, (value,) = stage.node.args[0], self.values.take(stage.node.args[:1])
         assert isinstance(stage.switching, Breaks)
         breaks = stage.switching.breakpoints.numpy()
-        tol = np.full(value.shape[1], np.abs(breaks).max(initial=0.0))
-        self.values.finite(stage.node, largest(value, 0, vertices, tol))
-        tol = np.maximum(ON_BOUNDARY * tol, SMALLEST)
         words = len(breaks) * -(-value.shape[1] // 64)
-        signs = np.empty((len(value), 2 * words), dtype=np.uint64)
-        sign_rows(value, 0, vertices, breaks, tol, signs)
+        tol, signs = np.empty(value.shape[1]), np.empty((len(value), 2 * words), dtype=np.uint64)
+        self.values.finite(stage.node, sign_rows(value, vertices, breaks, ON_BOUNDARY, SMALLEST, tol, signs))
         codes = np.empty((len(self.net.face), words), dtype=np.uint64)
         space = np.empty(2 * words, dtype=np.uint64), np.empty(4, dtype=np.int64)
         roots = self._begin()
         while (status := cut_faces(*self.net, value, signs, breaks, tol, codes, *space, roots, STEPS)) != DONE:
             self.look(stage.node.name)
             if status == FULL:
-                self.net = grown(self.net)
-                value, signs = larger(value, room(len(value))), larger(signs, room(len(value)))
-                codes = larger(codes, len(self.net.face))
+                used, rows, faces = self._grow(len(value))
+                if rows > len(value):
+                    value, signs = larger(value, used, rows), larger(signs, used, rows)
+                if faces > len(codes):
+                    codes = larger(codes, len(codes), faces)
         self.values.kept[name] = value
-        faces = int(self.net.count[FACES])
+        faces = int(self.net.number[FACES])
         self._remember(stage, pack_words(codes[:faces], self.layers[stage.node.name], stage.switching.first), roots)
         return (name,)
 
@@ -163,31 +162,42 @@ class Cutting:
             while (status := decide_faces(*self.net, value, *table, places, settled, *space, roots, STEPS)) != DONE:
                 self.look(stage.node.name)
                 if status == FULL:
-                    self.net, value = grown(self.net), larger(value, room(len(value)))
-                    places, settled = (larger(rows, len(self.net.face)) for rows in (places, settled))
-            if self.net.count[FACES] > roots:
-                merge_faces(self.net.half, self.net.face, self.net.count, places, units)
+                    used, rows, faces = self._grow(len(value))
+                    value = larger(value, used, rows) if rows > len(value) else value
+                    if faces > len(places):
+                        places, settled = larger(places, len(places), faces), larger(settled, len(settled), faces)
+            if self.net.number[FACES] > roots:
+                merge_faces(self.net.half, self.net.face, self.net.number, places, units)
             last = rank + 1 == len(contest.ranks)
-            faces = int(self.net.count[FACES])
+            faces = int(self.net.number[FACES])
             self._remember(stage, pack_places(places[:faces], self.layers[stage.node.name]) if last else None, roots)
         return ()
 
+    def _grow(self, rows: int) -> tuple[int, int, int]:
+        """Make room; return how many vertices there are, and for how many of them and of faces there should be room.
+
+        `rows` is the room for values at vertices.
+        """
+        self.net = grown(self.net)
+        used = int(self.net.number[VERTICES])
+        return used, rows if used + 2 <= rows else room(used), len(self.net.face)
+
     def _begin(self) -> int:
         """Get ready for a pass over the faces there are now; return how many."""
-        count = self.net.count
+        count = self.net.number
         count[TURN] = 0
         return int(count[FACES])
 
     def _remember(self, stage: Stage, packed: Bytes | None, roots: int) -> None:
-        faces, face = int(self.net.count[FACES]), self.net.face
-        odd = np.flatnonzero(face[:roots, DOUBT]) if self.net.count[ANOMALIES] else NONE
+        faces, face = int(self.net.number[FACES]), self.net.face
+        odd = np.flatnonzero(face[:roots, DOUBT]) if self.net.number[ANOMALIES] else NONE
         face[odd, DOUBT] = 0
         root = face[: faces if faces > roots else 0, ROOT].copy()
         self.passes.append(Pass(self.layers[stage.node.name], root, packed, odd))
 
     def codes(self) -> tuple[Bytes, list[tuple[str, NDArray[np.int64]]]]:
         """Return the packed codes of the faces, and for each face that was odd the layer and what became of it."""
-        faces = int(self.net.count[FACES])
+        faces = int(self.net.number[FACES])
         packed = np.empty((faces, max((layer.stop for layer in self.layers.values()), default=0)), dtype=np.uint8)
         now: NDArray[Any] | None = None  # for each face, which one it was after the pass
         doubts = []

@@ -136,7 +136,7 @@ def _result(cutting: Cutting, started: float) -> MeshResult:
     cutting.values.kept.clear()
     net = cutting.net
     offsets, corners, vertices = loops(*net)
-    ends, sides = edges(net.half, net.ends, net.count)
+    ends, sides = edges(net.half, net.ends, net.number)
     points, radii, areas = centers(vertices, offsets, corners)
     packed, doubts = cutting.codes()
     found = tuple(Doubt(name, faces) for name, faces in doubts)
@@ -145,7 +145,7 @@ def _result(cutting: Cutting, started: float) -> MeshResult:
         Mesh(vertices, offsets, corners, ends, sides),
         Cells(packed, points, radii),
         areas,
-        int(net.count[ANOMALIES]),
+        int(net.number[ANOMALIES]),
         found,
         stats,
     )

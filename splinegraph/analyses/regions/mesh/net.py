@@ -18,7 +18,7 @@ FIRST, ROOT, DOUBT, STACK = range(4)
 odd about a face of before this pass, and a stack of parts of a face that wait to be looked at."""
 
 VERTICES, HALVES, FACES, TURN, PENDING, ANOMALIES = range(6)
-"""Places in `count`: how many there are; the next face to look at, how many faces wait on the stack, and how often
+"""Places in `number`: how many there are; the next face to look at, how many faces wait on the stack, and how often
 something was odd."""
 
 DONE, FULL, PAUSED = range(3)
@@ -41,14 +41,15 @@ class Net(NamedTuple):
         Coordinates, and for a vertex made by a cut how far it lies from the first of its `ends` to the second.
     ends : array of int32, shape (vertices, 2)
         Two older vertices.
-    count : array of int64, shape (6,)
+    number : array of int64, shape (6,)
+        See `VERTICES` and what follows.
     """
 
     half: Ints
     face: Ints
     place: NDArray[np.float64]
     ends: Ints
-    count: NDArray[np.int64]
+    number: NDArray[np.int64]
 
 
 SPACE = 512
@@ -61,11 +62,10 @@ def start(corners: NDArray[np.float64]) -> Net:
     """Return a mesh of one face, whose corners are given counterclockwise."""
     m = len(corners)
     net = _empty(max(SPACE, 2 * m))
-    for i in range(m):
-        net.half[i] = i, (i + 1) % m, -1, 0
+    net.half[:m] = [(i, (i + 1) % m, -1, 0) for i in range(m)]
     net.face[0] = 0
     net.place[:m, :2] = corners
-    net.count[:] = m, m, 1, 0, 0, 0
+    net.number[:] = m, m, 1, 0, 0, 0
     return net
 
 
@@ -75,23 +75,24 @@ def _empty(rows: int) -> Net:
         face=np.empty((rows, 4), dtype=np.int32),
         place=np.empty((rows, 3)),
         ends=np.empty((rows, 2), dtype=np.int32),
-        count=np.zeros(6, dtype=np.int64),
+        number=np.zeros(6, dtype=np.int64),
     )
 
 
 def grown(net: Net) -> Net:
     """Return the mesh with more room, if it is about to be full."""
-    vertices, halves, faces = net.count[:3]
+    vertices, halves, faces = net.number[:3]
     if halves + 6 <= len(net.half) and vertices + 2 <= len(net.place) and faces + 2 <= len(net.face):
         return net
     new = _empty(2 * len(net.face))
-    for mine, old in zip(new, net, strict=True):
-        mine[: len(old)] = old
+    new.half[:halves], new.face[: len(net.face)] = net.half[:halves], net.face
+    new.place[:vertices], new.ends[:vertices] = net.place[:vertices], net.ends[:vertices]
+    new.number[:] = net.number
     return new
 
 
-def larger(rows: A, count: int) -> A:
-    """Return an array with the same first rows, and `count` in all."""
-    new = np.empty((count, *rows.shape[1:]), dtype=rows.dtype)
-    new[: len(rows)] = rows
+def larger(rows: A, used: int, room: int) -> A:
+    """Return an array with the same first `used` rows, and `room` in all."""
+    new = np.empty((room, *rows.shape[1:]), dtype=rows.dtype)
+    new[:used] = rows[:used]
     return new  # type: ignore[return-value]

@@ -26,6 +26,6 @@ def pack_words(words: NDArray[np.uint64], layer: Layer, first: int) -> Bytes:
     return pack(torch.from_numpy(above + first), layer.bits)
 
 
-def pack_places(places: NDArray[np.int32], layer: Layer) -> Bytes:
+def pack_places(places: NDArray[np.int16], layer: Layer) -> Bytes:
     """Return the packed codes of faces from those of their units, shape (F, units)."""
     return pack(torch.from_numpy(places), layer.bits)

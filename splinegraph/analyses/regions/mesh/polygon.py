@@ -24,15 +24,15 @@ def polygon(chart: Chart) -> Floats:
     DomainError
         If it is unbounded, or has no interior.
     """
-    lower, upper = chart.lower.numpy(), chart.upper.numpy()
-    if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
+    if not chart.bounded:
         raise DomainError("the domain is unbounded", remedy="give finite bounds")
-    corners = np.array([lower, [upper[0], lower[1]], upper, [lower[0], upper[1]]])
+    (x0, y0), (x1, y1) = chart.lower.tolist(), chart.upper.tolist()
+    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
     if not len(chart.h):
         return corners
     for g, h in zip(chart.G.numpy(), chart.h.numpy(), strict=True):
         corners = _clip(corners, g, float(h))
-    if len(corners) < 3 or not _area(corners) > SAME_POINT * float(np.max(upper - lower)) ** 2:
+    if len(corners) < 3 or not _area(corners) > SAME_POINT * max(x1 - x0, y1 - y0) ** 2:
         raise DomainError("the domain has no interior", why="its constraints leave no area")
     return corners
 

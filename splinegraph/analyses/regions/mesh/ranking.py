@@ -57,4 +57,5 @@ class Ranking:
 
     def most(self, size: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the largest of the members' sizes, per unit; `size` holds one number per column."""
-        return np.where(self.member >= 0, size[self.member], 0.0).max(axis=1, initial=0.0)
+        most: NDArray[np.float64] = np.where(self.member >= 0, size[self.member], 0.0).max(axis=1, initial=0.0)
+        return most

@@ -15,6 +15,7 @@ from splinegraph.analyses.regions.mesh.net import VERTICES, Net, larger
 from splinegraph.analyses.regions.mesh.stages import Stage
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import Node, SplineGraph
+from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
 from splinegraph.core.walk import walk
 from splinegraph.errors import ParameterError
@@ -22,6 +23,8 @@ from splinegraph.errors import ParameterError
 __all__ = ["Values", "room"]
 
 Floats = NDArray[np.float64]
+
+PLAIN = BatchLayout()
 
 CHUNK = 2**18
 """Entries of the widest value that are worked out at a time (2 MiB): what is between two kept values stays in the
@@ -58,8 +61,7 @@ class Values:
         """
         part, count = stage.part, len(x)
         if part.outputs:
-            for name in part.outputs:
-                self.kept[name] = np.empty((room(count), math.prod(part[name].shape)))
+            made = {name: np.empty((room(count), math.prod(part[name].shape))) for name in part.outputs}
             step = max(1, CHUNK // max(math.prod(node.shape) for node in part.nodes)) if self.graph.batched else 1
             operators: Mapping[str, Operator] = {}
             size = 0
@@ -68,21 +70,31 @@ class Values:
                 if stop - begin != size:
                     size = stop - begin
                     operators = part.resolved(torch.float64, torch.device("cpu"), size)
-                self._run(part, operators, x, begin, stop)
+                values = self._run(part, operators, x, begin, stop)
+                for name, value in zip(part.outputs, values, strict=True):
+                    made[name][begin:stop] = _packed(part[name], value)
+            self.kept.update(made)  # not before: an input that is kept is read from the vertices until then
         for name in stage.before:
             del self.kept[name]
 
-    def _run(self, part: SplineGraph, operators: Mapping[str, Operator], x: Floats, begin: int, stop: int) -> None:
+    def _run(
+        self, part: SplineGraph, operators: Mapping[str, Operator], x: Floats, begin: int, stop: int
+    ) -> tuple[Tensor, ...]:
         lifted: dict[str, Tensor] = {}
         if any(name in self.graph.inputs and name not in self.kept for name in part.inputs):
-            lifted = dict(zip(self.graph.inputs, self.chart.lift(torch.from_numpy(x[begin:stop])), strict=True))
+            lifted = dict(zip(self.graph.inputs, self._lift(torch.from_numpy(x[begin:stop])), strict=True))
         inputs = [
             _unpacked(part[name], self.kept[name][begin:stop]) if name in self.kept else lifted[name]
             for name in part.inputs
         ]
         outputs, _ = walk(part, inputs, lambda _, op, xs: op.forward(*xs), operators=operators)
-        for name, value in zip(part.outputs, outputs, strict=True):
-            self.kept[name][begin:stop] = _packed(part[name], value)
+        return outputs
+
+    def _lift(self, t: Tensor) -> tuple[Tensor, ...]:
+        chart = self.chart
+        if chart.index is not None and chart.entries == chart.dim and len(chart.shapes) == 1:
+            return (t[:, chart.index.argsort()].reshape(len(t), *chart.shapes[0]),)  # t is all there is to x
+        return chart.lift(t)
 
     def take(self, names: Sequence[str]) -> list[Floats]:
         """Return the rows of some values."""
@@ -102,11 +114,15 @@ class Values:
         """Give every value rows for the vertices from `before` on; those of `done` have them."""
         from splinegraph.analyses.regions.mesh.kernels.faces import fill
 
-        count = int(net.count[VERTICES])
+        count = int(net.number[VERTICES])
         for name, rows in self.kept.items():
-            if name not in done:
-                self.kept[name] = rows if count <= len(rows) else larger(rows, room(count))
+            if name not in done and count > before:
+                self.kept[name] = rows if count <= len(rows) else larger(rows, before, room(count))
                 fill(net.place, net.ends, self.kept[name], before, count)
+
+    def bytes(self, count: int) -> int:
+        """Return how much memory the values of `count` vertices take."""
+        return 8 * count * sum(int(rows.shape[1]) for rows in self.kept.values())
 
     def finite(self, node: Node, fine: bool) -> None:
         """Raise if a value is NaN or infinite."""
@@ -119,12 +135,15 @@ class Values:
 def _packed(node: Node, value: Tensor) -> Floats:
     """Return a batch of a node's value as one row per sample."""
     rows = node.layout.samples_first(value) if node.layout else value[None]
-    return rows.reshape(len(rows), -1).numpy()
+    flat: Floats = rows.reshape(rows.shape[0], -1).numpy()
+    return flat
 
 
 def _unpacked(node: Node, rows: Floats) -> Tensor:
     """Undo `_packed`."""
     value = torch.from_numpy(rows)
+    if node.layout == PLAIN:
+        return value.reshape(len(rows), *node.shape[1:])
     if node.layout is None:
         return value.reshape(node.shape)
     first = node.layout.samples_first(torch.empty(node.shape, device="meta")).shape[1:]

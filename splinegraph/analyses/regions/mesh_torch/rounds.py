@@ -7,6 +7,7 @@ most lines that cross one another's parts, about the logarithm of the number of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,8 +39,7 @@ def cut_all(net: Net, rule: Rule, look: Callable[[], None]) -> Tensor:
         count = torch.bincount(number)
         chosen = count.cumsum(0) - count + count // 2
         rule.request(net, corners, faces, unit[chosen])
-        whole = _cut_edges(net, rule, faces)
-        new = _split(net, rule, whole, faces)
+        new = _split(net, rule, faces, _cut_edges(net, rule, faces))
         failed = new < 0
         kept = torch.ones(len(face), dtype=torch.bool, device=net.device)
         kept[chosen[failed]] = False
@@ -53,36 +53,48 @@ def cut_all(net: Net, rule: Rule, look: Callable[[], None]) -> Tensor:
     return found
 
 
-def _cut_edges(net: Net, rule: Rule, faces: Tensor) -> Corners:
+class _Sides(NamedTuple):
+    """The half-edges of faces, and on which side of its face's line each begins and ends."""
+
+    corners: Corners
+    sign: Tensor
+    ahead: Tensor
+
+
+def _cut_edges(net: Net, rule: Rule, faces: Tensor) -> _Sides:
     """Put a vertex wherever a face's line crosses one of its edges; return the half-edges of the faces.
 
     The two faces of an edge may each ask for one: they take turns, the second one on what the first has left.
     """
     while True:
         corners = net.corners(faces)
-        value, sign = rule.condition(net.origin.all[corners.side], corners.owner)
-        _, ahead = rule.condition(net.origin.all[net.following.all[corners.side]], corners.owner)
+        side, owner = corners.side, corners.owner
+        value, sign = rule.condition(net.origin.all[side], owner)
+        ahead = _ahead(net, side, sign)
         crossed = sign * ahead < 0
         asked = torch.zeros(len(net.origin), dtype=torch.bool, device=net.device)
-        asked[corners.side] = crossed
-        twin = net.twin.all[corners.side]
-        crossed &= ~(asked[twin] & (twin < corners.side))
+        asked[side] = crossed
+        twin = net.twin.all[side]
+        crossed &= ~(asked[twin] & (twin < side))
         mine = crossed.nonzero()[:, 0]
         if not len(mine):
-            return corners
-        sides, number = corners.side[mine], corners.owner[mine]
-        there, _ = rule.condition(net.origin.all[twin[mine]], number)
-        here = value[mine]
-        rule.extend(net.cut(sides, here / (here - there)), number)
+            return _Sides(corners, sign, ahead)
+        here, there = value[mine], _ahead(net, side, value)[mine]
+        rule.extend(net.cut(side[mine], here / (here - there)), owner[mine])
 
 
-def _split(net: Net, rule: Rule, corners: Corners, faces: Tensor) -> Tensor:
+def _ahead(net: Net, side: Tensor, value: Tensor) -> Tensor:
+    """Return for each of the half-edges of whole faces the value of the one that follows it."""
+    every = value.new_empty(len(net.origin))
+    every[side] = value
+    return every[net.following.all[side]]
+
+
+def _split(net: Net, rule: Rule, faces: Tensor, sides: _Sides) -> Tensor:
     """Cut every face along its line; return the numbers of the new faces, -1 where the line was odd."""
-    side, owner, following = corners.side, corners.owner, net.following.all
+    (side, owner, *_), sign, ahead = sides
     behind = torch.empty(len(net.origin), dtype=torch.int64, device=net.device)
-    behind[following[side]] = side
-    _, sign = rule.condition(net.origin.all[side], owner)
-    _, ahead = rule.condition(net.origin.all[following[side]], owner)
+    behind[net.following.all[side]] = side
     part = _parts(net, side, sign, ahead)
     # where the half-edges below the line begin, and those above it
     low = part.new_zeros(len(faces), dtype=torch.int64)

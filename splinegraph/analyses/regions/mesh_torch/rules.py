@@ -13,13 +13,15 @@ from splinegraph.analyses.regions.mesh_torch.net import Corners, Cut, Net, Rows,
 from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
 from splinegraph.core.switching import Breaks, Contest
 
-__all__ = ["BreaksRule", "ContestRule", "Rule"]
+__all__ = ["BreaksRule", "ContestRule", "Rule", "entries"]
 
 SMALLEST = 1e-290
 """Tolerance of a unit that is zero everywhere."""
 
-ENTRIES = {"cpu": 2**22, "cuda": 2**26}
-"""Values looked at in one step."""
+
+def entries(device: torch.device) -> int:
+    """Return how many values to look at in one step."""
+    return 2**22 if device.type == "cpu" else 2**26
 
 
 class Rule(abc.ABC):
@@ -105,7 +107,7 @@ class BreaksRule(Rule):
         most = net.faces - torch.bincount(length).cumsum(0)  # how many faces have more than r corners
         counts = most.tolist()
         units = self.values.all.shape[1]
-        step = max(1, 4 * ENTRIES[net.device.type] // max(len(self.values), 1))
+        step = max(1, 4 * entries(net.device) // max(len(self.values), 1))
         for begin in range(0, units, step):
             part = slice(begin, begin + step)
             over, reached = self._past(self.values.all[:, part], self.tol[part])
@@ -198,7 +200,7 @@ class ContestRule(Rule):
         """Return at how many corners each member is largest, shape (n, width)."""
         width = self.member.shape[1]
         parts = []
-        step = max(1, ENTRIES[net.device.type] // (8 * width))
+        step = max(1, entries(net.device) // (8 * width))
         for begin in range(0, len(number), step):
             some, mine = number[begin : begin + step], unit[begin : begin + step]
             run, place = spread(corners.length[some])
@@ -211,7 +213,7 @@ class ContestRule(Rule):
     def _all_counts(self, net: Net) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Yield, for some faces at a time, faces, units, counts, and how many corners the faces have."""
         units = len(self.units)
-        step = max(1, ENTRIES[net.device.type] // max(8 * self.member.shape[1] * units, 1))
+        step = max(1, entries(net.device) // max(8 * self.member.shape[1] * units, 1))
         for begin in range(0, net.faces, step):
             faces = torch.arange(begin, min(begin + step, net.faces), device=net.device)
             corners = net.corners(faces)

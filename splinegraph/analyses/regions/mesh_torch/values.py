@@ -10,7 +10,7 @@ from torch import Tensor
 
 from splinegraph.analyses.regions.mesh.stages import Stage
 from splinegraph.analyses.regions.mesh_torch.net import Cut, Rows
-from splinegraph.analyses.regions.mesh_torch.rules import ENTRIES
+from splinegraph.analyses.regions.mesh_torch.rules import entries
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.walk import walk
@@ -37,7 +37,7 @@ class Values:
         part, count = stage.part, len(x)
         if part.outputs:
             widest = max(math.prod(node.shape) for node in part.nodes)
-            step = max(1, 4 * ENTRIES[self.device.type] // widest) if self.graph.batched else 1
+            step = max(1, 4 * entries(self.device) // widest) if self.graph.batched else 1
             found = [self._run(part, x, begin, min(begin + step, count)) for begin in range(0, count, step)]
             for name, values in zip(part.outputs, zip(*found, strict=True), strict=True):
                 self.kept[name] = torch.cat(values) if len(values) > 1 else values[0]

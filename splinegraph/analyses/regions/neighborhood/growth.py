@@ -15,8 +15,10 @@ from splinegraph.analyses.packing import Bytes
 from splinegraph.analyses.regions.cells import Cells, Floats
 from splinegraph.analyses.regions.neighborhood.distance import distance
 from splinegraph.analyses.regions.neighborhood.walls import Walls, balls, thin, walls
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
+from splinegraph.errors import DomainError
 
 __all__ = ["Growth", "Request"]
 
@@ -60,6 +62,8 @@ class Growth:
     thin: int = 0
     left: int = 0
     complete: bool = True
+    rate: float = 0.0
+    """Cells looked at per second, of late."""
 
     def __post_init__(self) -> None:
         chart, graph = self.request.chart, self.request.graph
@@ -83,14 +87,24 @@ class Growth:
                 if self._stopped(len(packed) - start):
                     self.left += sum(len(f[0]) for f in found)
                     return
-                stop = start + min(self.step, self.request.limit - len(self.packed))
+                stop = min(start + self._together(), len(packed))
+                began = time.monotonic()
                 found += self._look(packed[start:stop], points[start:stop], hop)
+                self.rate = (stop - start) / max(time.monotonic() - began, 1e-6)
                 start = stop
             if self.request.hops is not None and hop >= self.request.hops:
                 return
             packed = np.concatenate([f[0] for f in found]) if found else packed[:0]
             points = np.concatenate([f[1] for f in found]) if found else points[:0]
             hop += 1
+
+    def _together(self) -> int:
+        """Return how many cells to look at before the next look at limit and clock."""
+        fit = min(self.step, self.request.limit - len(self.packed))
+        if self.request.deadline is None:
+            return fit
+        rest = self.request.deadline - time.monotonic()
+        return max(1, min(fit, int(self.rate * rest / 4)))
 
     def _stopped(self, waiting: int) -> bool:
         late = self.request.deadline is not None and time.monotonic() >= self.request.deadline
@@ -118,6 +132,12 @@ class Growth:
                 if not thin(self._walls(beyond[[row]], at, walled=False).radii, self.size)[0]:
                     packed = beyond[[row]]
                     break
+            else:
+                raise DomainError(
+                    "no cell with an interior was found at the point",
+                    why="the domain or the cells there are flat to rounding",
+                    remedy="move the point a little, or give a domain with an interior",
+                )
         self.number[packed[0].tobytes()] = -1
         return packed, at
 
@@ -137,7 +157,7 @@ class Growth:
         kept = []
         for i in np.flatnonzero(~flat):
             bounds = self._distance(found, int(i))
-            if request.radius is not None and bounds[0] > request.radius:
+            if request.radius is not None and bounds[0] > request.radius + ON_BOUNDARY * self.size:
                 continue
             self._accept(packed[i], found, int(i), hop, bounds)
             kept.append(i)

@@ -54,7 +54,7 @@ def neighborhood(
     limit : int
         Most cells.
     budget : float, optional
-        Seconds to work for; the batch of cells under way is finished first.
+        Seconds to work for; the cell under way is finished first, and there is always one.
 
     Returns
     -------

@@ -31,7 +31,9 @@ class Adjacency:
     open_points : array of float64, shape (K, D)
         A point of each of these facets.
     one_way : int
-        Pairs that were found from one of the two cells only: 0 unless rounding or codes are wrong.
+        Pairs that were found from one of the two cells only: 0 for a continuous network, unless rounding or
+        codes are wrong. Where the network jumps, several cells may lie behind one facet, and only the one
+        behind its center is found.
     """
 
     pairs: NDArray[np.int64]

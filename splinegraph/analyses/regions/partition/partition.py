@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from splinegraph.errors import ShapeError
 if TYPE_CHECKING:
     import networkx
     import pandas
+    from matplotlib.axes import Axes
 
     from splinegraph.analyses.regions.partition.decision import Crossing
     from splinegraph.analyses.regions.partition.location import Located
@@ -306,6 +307,12 @@ class Partition:
         return decision_boundary(self)
 
     # other forms
+
+    def plot(self, ax: Axes | None = None, *, color: Literal["class", "norm", "region"] = "class", **more: Any) -> Axes:
+        """Draw the cells of D = 1 or 2; `more` as in `figures.plot.plot_partition`."""
+        from splinegraph.analyses.regions.figures.plot import plot_partition
+
+        return plot_partition(self, ax, color=color, **more)
 
     def to_dataframe(self) -> pandas.DataFrame:
         """Return one row per cell."""

@@ -174,9 +174,9 @@ class _Writer:
         self.block_rows: list[list[tuple[int, int, int, int]]] = []
         self.place: dict[str, int] = {}
         self.data: list[Floats] = []
-        self.index: list[Integers] = []
+        self.links: list[Integers] = []
         self.base: list[Floats] = []
-        self.sizes = {"data": 0, "index": 0, "pre": 0, "unit": 0}
+        self.sizes = {"data": 0, "links": 0, "pre": 0, "unit": 0}
 
     def _floats(self, values: Floats) -> int:
         """Append to `data`; return where."""
@@ -191,10 +191,10 @@ class _Writer:
         return start
 
     def _integers(self, values: Integers) -> int:
-        """Append to `index`; return where."""
-        start = self.sizes["index"]
-        self.index.append(np.ascontiguousarray(values, dtype=np.int64).reshape(-1))
-        self.sizes["index"] += values.size
+        """Append to `links`; return where."""
+        start = self.sizes["links"]
+        self.links.append(np.ascontiguousarray(values, dtype=np.int64).reshape(-1))
+        self.sizes["links"] += values.size
         return start
 
     def node(
@@ -251,7 +251,9 @@ class _Writer:
             unit, pre, weight = (np.concatenate(column) for column in zip(*found, strict=True))
             target = self.place[name]
             if len(weight):
-                self.block_rows[target].append(self._block(source, units, self.rows[target][at.PRES], unit, pre, weight))
+                self.block_rows[target].append(
+                    self._block(source, units, self.rows[target][at.PRES], unit, pre, weight)
+                )
 
     def _block(
         self, source: int, units: int, pres: int, unit: Integers, pre: Integers, weight: Floats
@@ -276,7 +278,7 @@ class _Writer:
             np.array(self.rows, dtype=np.int64).reshape(-1, 19),
             np.array(block, dtype=np.int64).reshape(-1, 4),
             np.concatenate([np.zeros(0), *self.data]),
-            np.concatenate([np.zeros(0, dtype=np.int64), *self.index]),
+            np.concatenate([np.zeros(0, dtype=np.int64), *self.links]),
             np.ascontiguousarray(base),
         )
 

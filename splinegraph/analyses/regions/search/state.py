@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,7 +151,7 @@ def begin(state: State, lower: Floats, upper: Floats) -> None:
 def grown(state: State, name: str) -> State:
     """Return the state with one array (the columns, or a stack) twice as large."""
 
-    def longer(array: NDArray[np.generic], axis: int) -> NDArray[np.generic]:
+    def longer(array: Any, axis: int) -> Any:
         padding = [(0, 0)] * array.ndim
         padding[axis] = (0, array.shape[axis])
         return np.pad(array, padding)

@@ -23,13 +23,13 @@ BREAKS, CONTEST = 0, 1
     UNITS,
     BREAK,  # where the breakpoints start in `data`
     BREAKPOINTS,  # how many
-    CLOSED,  # where their flags start in `index`
+    CLOSED,  # where their flags start in `links`
     SLOPE,  # where slopes and intercepts start in `data`, rows of `UNITS`
     INTERCEPT,
     FIRST,  # code of the leftmost piece
     WIDTH,  # candidates per unit
-    MEMBER,  # where they start in `index`
-    AFTER,  # where the units ahead start in `index`
+    MEMBER,  # where they start in `links`
+    AFTER,  # where the units ahead start in `links`
     SIGN,  # 1: the largest wins, -1: the smallest
     BYTE,  # first byte of the packed code
     BITS,
@@ -40,7 +40,7 @@ BREAKS, CONTEST = 0, 1
 
 FROM, DENSE, DATA, START = range(4)
 """Columns of `Tables.block`: the node read, whether dense, where weights start in `data`, and, for a sparse block,
-where its column pointers (one per unit read, and one more) and then its row indices start in `index`."""
+where its column pointers (one per unit read, and one more) and then its row indices start in `links`."""
 
 
 class Tables(NamedTuple):
@@ -53,7 +53,7 @@ class Tables(NamedTuple):
     node : array of int64, shape (L, 19)
     block : array of int64, shape (blocks, 4)
     data : array of float64
-    index : array of int64
+    links : array of int64
     base : array of float64, shape (D + 2, pre-activations)
         The last row bounds the size of the terms that the constant part is a sum of.
     """
@@ -61,5 +61,5 @@ class Tables(NamedTuple):
     node: Integers
     block: Integers
     data: Floats
-    index: Integers
+    links: Integers
     base: Floats

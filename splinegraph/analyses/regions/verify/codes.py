@@ -48,7 +48,7 @@ def same_codes(partition: Partition) -> Check:
 
 def same_codes_around(partition: Partition, seed: int, *, full: bool) -> Check:
     """Check that the network's code at a random point of each cell, or of some, is the cell's."""
-    rows = some(len(partition), seed, full=full)
+    rows = some(partition, seed, full=full)
     return _same(partition, "codes at random points of the cells", rows, random_inside(partition, rows, seed))
 
 

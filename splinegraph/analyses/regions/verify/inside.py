@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from splinegraph.analyses.batches import widest
 from splinegraph.analyses.regions.cells import Floats
 from splinegraph.analyses.regions.partition.partition import Partition
 
@@ -13,12 +14,16 @@ __all__ = ["random_inside", "some"]
 SOME = 1024
 """Cells looked at where not all are."""
 
+ENTRIES = 2**24
+"""Entries of the widest value at all these cells together: fewer cells are looked at of large networks."""
 
-def some(count: int, seed: int, *, full: bool) -> NDArray[np.int64]:
-    """Return the cells to look at: all, or a random choice of `SOME`."""
-    if full or count <= SOME:
+
+def some(partition: Partition, seed: int, *, full: bool) -> NDArray[np.int64]:
+    """Return the cells to look at: all, or a random choice of `SOME`, at least 64."""
+    count, most = len(partition), max(64, min(SOME, ENTRIES // widest(partition.graph)))
+    if full or count <= most:
         return np.arange(count)
-    return np.sort(np.random.default_rng(seed).choice(count, SOME, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
 
 
 def random_inside(partition: Partition, rows: NDArray[np.int64], seed: int) -> Floats:

@@ -21,7 +21,7 @@ some layers, which they magnify. A unit on the wrong side by a millionth of the 
 def maps_inside(partition: Partition, seed: int, *, full: bool) -> tuple[Check, Check]:
     """Check that the network equals the cells' maps at their interior points and at random points inside."""
     names = ("maps at interior points", "maps at random points of the cells")
-    rows = some(len(partition), seed, full=full)
+    rows = some(partition, seed, full=full)
     if not len(rows):
         return Check.skipped(names[0], "no cells"), Check.skipped(names[1], "no cells")
     maps = partition.affine_maps(rows)

@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from splinegraph.analyses.batches import widest
 from splinegraph.analyses.regions.partition.location import find_points
 from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.analyses.regions.partition.uniform import sample_domain
 from splinegraph.analyses.regions.verify.verification import Check
+from splinegraph.core.graph import SplineGraph
 from splinegraph.core.linearization import boundary
 
 __all__ = ["CONFIDENCE", "clopper_pearson", "random_points"]
 
 CONFIDENCE = 0.99
+
+ENTRIES = {"cheap": 2**25, "full": 2**28}
+"""Entries of the widest value in all passes together: large networks are tried at fewer points."""
 
 FEW = 1000
 """Points without a cell that are asked whether they lie on a boundary; no more do, by chance."""
@@ -52,7 +57,7 @@ def random_points(partition: Partition, seed: int, *, level: str) -> Check:
     name = "random points of the domain"
     if not len(partition) or partition.dim == 0:
         return Check.skipped(name, "no cells" if not len(partition) else "the domain is a point")
-    count = POINTS[level]
+    count = _affordable(partition.graph, level)
     points, uniform = sample_domain(partition.chart, count, partition.points[0], seed=seed)
     missed = np.flatnonzero(find_points(partition, points) < 0)
     tied = 0
@@ -68,3 +73,9 @@ def random_points(partition: Partition, seed: int, *, level: str) -> Check:
     if not partition.complete:
         return Check.skipped(name, f"the partition is incomplete; {detail}", **figures)
     return Check.of(name, not len(missed), detail, **figures)
+
+
+def _affordable(graph: SplineGraph, level: str) -> int:
+    """Return how many points to try; fewer of large networks, and of those that take one sample at a time."""
+    fits = min(POINTS[level], ENTRIES[level] // widest(graph))
+    return max(100, fits if graph.batched else fits // 10)

@@ -87,7 +87,7 @@ def faces_inside(partition: Partition, seed: int, *, full: bool) -> Check:
     mesh = partition.mesh
     if mesh is None or not partition.graph.continuous:
         return Check.skipped(name, "there is no mesh" if mesh is None else "the network is not continuous")
-    rows = some(len(mesh), seed, full=full)
+    rows = some(partition, seed, full=full)
     wrong = np.zeros(len(rows), dtype=bool)
     corners = int(np.diff(mesh.offsets).max(initial=1))
     for part in chunk_rows(partition.graph, 2 * corners, len(rows)) if partition.graph.batched else ():

@@ -44,7 +44,7 @@ def verify(partition: Partition, *, level: Literal["cheap", "full"] = "cheap", s
     Notes
     -----
     'cheap' costs two forward passes of one point per cell and three of some thousand points; 'full' some tens
-    of small linear programs per cell. The full check proves a complete partition up to the tolerances of
+    of small linear programs per cell. Of a continuous network, the full check proves the partition up to
     `regions.tolerances`: no facet of a known cell leads to an unknown one, and the domain is connected.
     """
     if level not in ("cheap", "full"):

@@ -12,8 +12,8 @@ from splinegraph.analyses.regions.geometry.polytopes import Polytopes
 from splinegraph.errors import DomainError, ShapeError
 from tests.analyses.regions.geometry.shapes import KINDS, TINY, ball, batch, highs, necessary, polytope
 
-SEEDS = range(3)
-EACH = [(kind, dim) for kind in KINDS for dim in (1, 2, 4)]
+SEEDS = range(2)
+EACH = [(kind, dim) for kind in KINDS for dim in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(("kind", "dim"), EACH)
@@ -134,7 +134,7 @@ def test_polytopes_without_interior() -> None:
 
 def test_the_start_does_not_matter() -> None:
     polytopes = batch("random", 3, SEEDS)
-    found, moved = facets(polytopes), facets(polytopes, np.full((3, 3), 7.0))
+    found, moved = facets(polytopes), facets(polytopes, np.full((2, 3), 7.0))
     assert found.row.tolist() == moved.row.tolist()
     np.testing.assert_allclose(found.radii, moved.radii)
 
@@ -177,4 +177,4 @@ def test_bad_input() -> None:
     with pytest.raises(ShapeError, match="right-hand sides"):
         Polytopes.of([[1.0]], [1.0, 2.0])
     with pytest.raises(ShapeError, match="points of shape"):
-        facets(batch("random", 2, SEEDS), np.zeros((3, 3)))
+        facets(batch("random", 2, SEEDS), np.zeros((2, 3)))

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from splinegraph.analyses.regions.cells import Cells, Mesh, code_layers
 from splinegraph.analyses.regions.mesh.mesh import Exceeded, MeshResult, mesh
+from splinegraph.analyses.regions.mesh.stages import Stage
+from splinegraph.analyses.regions.mesh.values import Values
 from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.core.values import Box
 from splinegraph.errors import DomainError, ParameterError, UnsupportedOperatorError
@@ -95,6 +97,19 @@ def test_domains_that_are_no_polygon() -> None:
         chart = Chart(((2,),), zero, -one, one, index=torch.arange(2), G=rows[0], h=rows[1])
         with pytest.raises(DomainError, match="no interior"):
             mesh(graph, chart, layers=layers)
+
+
+def test_a_face_that_a_line_crosses_more_than_twice_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def saddle(self: Values, stage: Stage, x: np.ndarray) -> None:
+        """Give values that no affine function has: + - + - around the square."""
+        self.kept[stage.node.args[0]] = np.concatenate([np.array([[1.0], [-1.0], [1.0], [-1.0]]), np.zeros((60, 1))])
+
+    monkeypatch.setattr(Values, "run", saddle)
+    _, _, result = run(nn.Sequential(nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 1)))
+    assert result.anomalies > 0
+    assert [doubt.layer for doubt in result.doubts] == ["relu"]
+    assert result.doubtful.tolist() == list(range(len(result.mesh)))
+    assert result.mesh.euler == 1
 
 
 # planted faults: each must be caught

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from typing import Any
@@ -69,6 +70,18 @@ class Pooled(nn.Module):
         y = F.relu(self.conv(self.image(x).reshape(-1, 1, 6, 6)))
         y = F.max_pool2d(y, 3, stride=2, padding=1)
         return F.relu(self.head(F.avg_pool2d(y, 2, ceil_mode=True).flatten(1)[:, :12]))
+
+
+class TwoInputs(nn.Module):
+    """Folds its inputs before it mixes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(2, 6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        z = F.relu(self.a(torch.cat([F.relu(x), y.abs()], 1)))
+        return torch.maximum(self.b(z), z)
 
 
 class Tent(nn.Module):
@@ -199,6 +212,28 @@ def test_same_cells_as_the_compiled_mesh(name: str, device: str) -> None:
     assert rows(other.cells.packed) == rows(result.cells.packed)
     mine, theirs = (dict(zip(map(bytes, r.cells.packed), r.areas, strict=True)) for r in (result, other))
     assert max(abs(mine[code] - theirs[code]) for code in mine) < 1e-11
+
+
+def test_two_inputs_and_a_polygon() -> None:
+    torch.manual_seed(2)
+    graph = sg.trace(TwoInputs().double().eval(), (torch.zeros(1, 1).double(), torch.zeros(1, 1).double()))
+    interval = Box(-torch.ones(1).double(), torch.ones(1).double())
+    chart = chart_of(graph, (interval, interval))
+    result = found(graph, chart)
+    check(graph, chart, result)
+    assert rows(mesh(graph, chart, layers=code_layers(graph)).cells.packed) == rows(result.cells.packed)
+    half = dataclasses.replace(chart, G=torch.tensor([[1.0, 1.0]]).double(), h=torch.tensor([0.25]).double())
+    part = found(graph, half)
+    assert float(part.areas.sum()) == pytest.approx(4 - 1.75**2 / 2)
+    assert rows(part.cells.packed) < rows(result.cells.packed)
+    assert bool(half.contains(torch.from_numpy(part.cells.points)).all())
+
+
+def test_a_network_that_takes_one_sample_at_a_time() -> None:
+    torch.manual_seed(2)
+    graph, chart = setting(mlp(2, 6, 6, 1))
+    single = dataclasses.replace(graph, batched=False, _cache={})
+    assert rows(found(single, chart).cells.packed) == rows(found(graph, chart).cells.packed)
 
 
 @pytest.mark.parametrize("depth", [1, 3, 5])

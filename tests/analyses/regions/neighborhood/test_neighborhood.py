@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 import splinegraph as sg
 from splinegraph.analyses.regions.cells import code_layers
+from splinegraph.analyses.regions.mesh.mesh import mesh
 from splinegraph.analyses.regions.neighborhood import walls
 from splinegraph.analyses.regions.neighborhood.neighborhood import neighborhood
 from splinegraph.analyses.regions.neighborhood.result import Neighborhood
+from splinegraph.analyses.regions.partition.adjacency import adjacent_faces
 from splinegraph.analyses.regions.stream.stream import stream
 from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
@@ -25,6 +27,17 @@ from tests.analyses.regions.nets import DEGENERATE, FAMILIES, degenerate, family
 
 def box(dim: int) -> sg.Box:
     return sg.Box(-torch.ones(dim), torch.ones(dim))
+
+
+class Flat:
+    """A polytope in three dimensions that nobody has checked."""
+
+    shape = (3,)
+
+    def __init__(self, G: Tensor, h: Tensor) -> None:
+        side = torch.full((3,), torch.inf, dtype=torch.float64)
+        zero = torch.zeros(3, dtype=torch.float64)
+        self.chart = Chart(((3,),), zero, -side, side, torch.arange(3), G=G.double(), h=h.double())
 
 
 def graph_of(net: nn.Module, dim: int) -> sg.SplineGraph:
@@ -126,6 +139,18 @@ def test_known_counts_and_random_points(dim: int, widths: tuple[int, ...], count
     assert count is None or len(found) == count
     points = 2 * torch.rand(20_000, dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
     assert keys(sg.codes(graph, points).packed) <= keys(found.cells.packed)
+
+
+@pytest.mark.parametrize("name", ["relu", "pooled", "sorted"])
+def test_facets_are_the_sides_of_a_mesh(name: str) -> None:
+    """Which cells meet: from the edges of the mesh, and from linear programs."""
+    graph = graph_of(family(name, 2, 6, seed=2), 2)
+    found = neighborhood(graph, torch.tensor([0.31, -0.17]), on=box(2))
+    faces = mesh(graph, chart_of(graph, box(2)), layers=code_layers(graph))
+    both = adjacent_faces(faces.mesh).pairs
+    assert len(both) > 10
+    sides = {frozenset(faces.cells.packed[i].tobytes() for i in pair) for pair in both}
+    assert {frozenset(found.cells.packed[i].tobytes() for i in pair) for pair in found.edges} == sides
 
 
 @pytest.mark.parametrize("name", ["cnn", "residual", "two", "heads", "rnn", "topk", "maximum"])
@@ -264,6 +289,9 @@ def test_what_is_refused() -> None:
         neighborhood(graph, torch.zeros(4))
     with pytest.raises(UnsupportedOperatorError, match="not piecewise affine"):
         neighborhood(zoo.graph("gelu"), x)
+    G = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+    with pytest.raises(DomainError, match="flat"):
+        neighborhood(graph, x, on=Flat(G, torch.zeros(2)))
     for wrong in ({"hops": -1}, {"radius": -0.1}, {"norm": 1}, {"limit": 0}, {"budget": 0.0}):
         with pytest.raises(SplineGraphError, match=next(iter(wrong))):
             neighborhood(graph, x, **wrong)  # type: ignore[arg-type]

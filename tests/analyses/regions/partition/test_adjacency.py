@@ -145,6 +145,11 @@ def test_cells_and_linear_regions_by_hand(f: Callable[[Tensor], Tensor], cells: 
     assert (partition.count, partition.maximal_count) == (cells, regions)
 
 
+@pytest.mark.parametrize(("bend", "regions"), [(1e-6, 2), (1e-12, 1)])
+def test_a_bend_counts_unless_it_is_rounding(bend: float, regions: int) -> None:
+    assert brute(function(lambda x: x + bend * torch.relu(x), (1,))).maximal_count == regions
+
+
 def test_equal_maps_that_do_not_touch_are_two_regions() -> None:
     partition = brute(function(lambda x: torch.relu(x - 0.5) + torch.relu(-x - 0.5), (1,)))
     flat = brute(function(lambda x: (x.abs() - 0.5).abs(), (1,)))

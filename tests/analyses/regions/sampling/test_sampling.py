@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from splinegraph.analyses.codes import codes
-from splinegraph.analyses.regions.sampling import RegionSample, sample_regions
+from splinegraph.analyses.regions.sampling import RegionSample, hashing, sample_regions
 from splinegraph.analyses.regions.sampling.distinct import Sorted, Table
 from splinegraph.analyses.regions.sampling.hashing import Hasher
 from splinegraph.analyses.regions.sampling.points import ROWS, blocks
@@ -48,7 +48,10 @@ def drawn(graph: SplineGraph, on: Any, n: int, **options: Any) -> tuple[Tensor, 
 # keys
 
 
-@pytest.mark.parametrize("name", [name for name in zoo.ZOO if name not in ("transformer",)])
+NETS = ["mlp", "clamp", "cnn", "residual", "rnn", "heads", "maximum", "topk", "single", "two", "sign", "round", "mixed"]
+
+
+@pytest.mark.parametrize("name", NETS)
 def test_keys_are_equal_exactly_where_codes_are(name: str) -> None:
     graph = zoo.graph(name)
     xs = zoo.inputs(name, 60, seed=1)
@@ -73,6 +76,15 @@ def test_a_key_is_the_sum_of_its_bits() -> None:
         bits = pattern.unpack(layer.name).long()
         total += torch.stack([(bits * c).sum(1) for c in hasher._coefficients[layer.name][0]], 1)
     assert torch.equal(hasher([x]), total)
+
+
+def test_keys_without_compiled_loops_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mlp", "maximum"):
+        graph, xs = zoo.graph(name), zoo.inputs(name, 20)
+        compiled = Hasher(graph, torch.float64, CPU)(xs)
+        monkeypatch.setattr(hashing, "for_numpy", lambda x: False)
+        assert torch.equal(Hasher(graph, torch.float64, CPU)(xs), compiled)
+        monkeypatch.undo()
 
 
 # multisets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ def mlp(*widths: int, seed: int = 0, bias: bool = True, act: Any = nn.ReLU) -> n
     """Return the networks of the table of known counts: default initialization in float32, then cast."""
     torch.manual_seed(seed)
     parts: list[nn.Module] = []
-    for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(widths)):
         parts.append(nn.Linear(a, b, bias=bias))
         if i < len(widths) - 2:
             parts.append(act())

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-import splinegraph as sg
-from splinegraph.analyses.regions.search.program import compile_program
-from splinegraph.analyses.regions.search.search import Search, search
-from splinegraph.core.domains.chart import chart_of
-from splinegraph.errors import UnsupportedOperatorError
-from tests.analyses.regions.search.nets import box, cells_of, keys, mlp, sound, trace
+from tests.analyses.regions.search.nets import cells_of, mlp
 
 
 class Residual(nn.Module):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from splinegraph.analyses.regions.geometry.kernels.facets import LOWER, ROW, SLACK, UPPER, Work, bound, dictionary
+from splinegraph.analyses.regions.geometry.kernels.facets import LOWER, ROW, UPPER, Work, bound, dictionary, slacks_at
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def boxes(
     G: np.ndarray,
     h: np.ndarray,
@@ -25,13 +25,11 @@ def boxes(
         low, high, size = offsets[c], offsets[c + 1], sizes[c]
         if not 0.0 < size < np.inf:
             continue
-        for i in range(low, high):
-            gap = h[i]
-            for d in range(dim):
-                gap -= G[i, d] * centers[c, d]
-            w.V[SLACK, i - low] = gap / size
-            w.K[ROW, i - low] = i - low
-        bound(w, dim, dictionary(G[low:high], w, high - low))
+        mine = G[low:high]
+        slacks_at(mine, h, low, centers, sizes, c, w)
+        for i in range(high - low):
+            w.K[ROW, i] = i
+        bound(w, dim, dictionary(mine, w, high - low))
         for d in range(dim):
             lower[c, d] = centers[c, d] + size * w.V[LOWER, d]
             upper[c, d] = centers[c, d] + size * w.V[UPPER, d]

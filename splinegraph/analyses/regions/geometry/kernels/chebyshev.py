@@ -8,7 +8,7 @@ from numba import njit
 from splinegraph.analyses.regions.geometry.kernels.simplex import UNBOUNDED, maximize, pivot
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def ball_in(
     G: np.ndarray, s: np.ndarray, rows: int, dim: int, T: np.ndarray, name: np.ndarray, y: np.ndarray, cap: float
 ) -> float:
@@ -45,7 +45,7 @@ def ball_in(
     return distance(G, s, rows, dim, y)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def distance(G: np.ndarray, s: np.ndarray, rows: int, dim: int, y: np.ndarray) -> float:
     """Return the smallest s_i - g_i . y."""
     nearest = np.inf
@@ -57,7 +57,7 @@ def distance(G: np.ndarray, s: np.ndarray, rows: int, dim: int, y: np.ndarray) -
     return nearest
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def balls(
     G: np.ndarray,
     h: np.ndarray,

@@ -27,7 +27,7 @@ LARGEST_STEP_PIVOTS, MOST_PIVOTS = 100, 2000
 """Pivots by the largest coefficient, then by the smallest index, which cannot cycle; and the end of patience."""
 
 
-@njit(cache=True, fastmath={"contract"})
+@njit(cache=True, error_model="numpy", fastmath={"contract"})
 def pivot(T: np.ndarray, n: int, k: int, r: int, columns: int) -> None:
     """Exchange variable k with the slack in column r."""
     inverse = 1.0 / T[k, r]
@@ -43,7 +43,7 @@ def pivot(T: np.ndarray, n: int, k: int, r: int, columns: int) -> None:
     T[k, r] = 1.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def entering(T: np.ndarray, name: np.ndarray, n: int, goal: int, columns: int, careful: bool) -> int:
     """Return the variable to raise, or -1; a free one that should fall is turned around."""
     best, found = PRICE, -1
@@ -64,7 +64,7 @@ def entering(T: np.ndarray, name: np.ndarray, n: int, goal: int, columns: int, c
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def leaving(T: np.ndarray, n: int, k: int, first: int, last: int, careful: bool) -> int:
     """Return the slack in columns [first, last) that vanishes first as variable k grows, or -1."""
     room, slope, found = np.inf, 1.0, -1  # the step is room / slope
@@ -78,7 +78,7 @@ def leaving(T: np.ndarray, n: int, k: int, first: int, last: int, careful: bool)
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def maximize(
     T: np.ndarray, name: np.ndarray, n: int, goal: int, first: int, last: int, enough: float
 ) -> tuple[int, int]:

@@ -12,7 +12,7 @@ PARALLEL = 1e-12
 """Sine of the angle below which a row does not cut the plane of a facet."""
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def interval(G: np.ndarray, s: np.ndarray, rows: int) -> float:
     """Return the length of {y : G y <= s} for one coordinate, 0 if empty, infinite if unbounded."""
     low, high = -np.inf, np.inf
@@ -24,7 +24,7 @@ def interval(G: np.ndarray, s: np.ndarray, rows: int) -> float:
     return max(high - low, 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def seen_before(G: np.ndarray, s: np.ndarray, dim: int, i: int) -> bool:
     """Return whether an earlier row equals row i."""
     for j in range(i):
@@ -36,7 +36,7 @@ def seen_before(G: np.ndarray, s: np.ndarray, dim: int, i: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def plane_rows(G: np.ndarray, s: np.ndarray, rows: int, dim: int, f: int, into: np.ndarray, gaps: np.ndarray) -> int:
     """Write all rows but f as seen in its plane, from the point nearest to the origin; return how many, or -1."""
     found, sign = 0, 1.0 if G[f, 0] >= 0.0 else -1.0
@@ -61,7 +61,7 @@ def plane_rows(G: np.ndarray, s: np.ndarray, rows: int, dim: int, f: int, into: 
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def volume(G: np.ndarray, s: np.ndarray, rows: int, dim: int, deep: np.ndarray, gaps: np.ndarray) -> float:
     """Return the volume of {y : G y <= s}; `deep` and `gaps` hold the rows within faces, one level per dimension."""
     if dim == 1:
@@ -76,7 +76,7 @@ def volume(G: np.ndarray, s: np.ndarray, rows: int, dim: int, deep: np.ndarray, 
     return max(total / dim, 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def volumes(G: np.ndarray, h: np.ndarray, offsets: np.ndarray, centers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Return the volumes of polytopes of irredundant rows, of which centers and inscribed radii are known."""
     count, dim = centers.shape

@@ -53,35 +53,44 @@ def _wins(value: Floats, v: int, candidates: Table, u: int, c: int, tol: float) 
 
 
 @plain
-def _count(
-    half: Ints, begin: int, value: Floats, candidates: Table, u: int, c: int, tol: float
-) -> tuple[int, int, int]:
-    """Return at how many vertices of a face a candidate wins, at how many not, and one of the latter (or -1)."""
-    wins = losses = 0
-    lost = -1
+def _count(half: Ints, begin: int, value: Floats, candidates: Table, u: int, c: int, tol: float) -> tuple[int, int]:
+    """Return at how many vertices of a face a candidate wins, and one where it does not."""
+    wins, lost = 0, -1
     h = begin
     while True:
         v = half[h, ORIGIN]
         if _wins(value, v, candidates, u, c, tol):
             wins += 1
         else:
-            losses += 1
             lost = v
         h = half[h, NEXT]
         if h == begin:
-            return wins, losses, lost
+            return wins, lost
+
+
+@plain
+def _everywhere(half: Ints, begin: int, value: Floats, candidates: Table, u: int, tol: float) -> int:
+    """Return the lowest place that wins at all vertices of a face, or -1."""
+    for p in range(candidates.shape[1]):
+        c, h = candidates[u, p], begin
+        while c >= 0 and _wins(value, half[h, ORIGIN], candidates, u, c, tol):
+            h = half[h, NEXT]
+            if h == begin:
+                return p
+    return -1
 
 
 @plain
 def _winner(half: Ints, begin: int, value: Floats, candidates: Table, u: int, tol: float) -> tuple[int, int, int]:
     """Return the lowest place that wins all over a face, or -1, and two that win at different vertices."""
+    p = _everywhere(half, begin, value, candidates, u, tol)
+    if p >= 0:
+        return p, p, p
     most, first, where = 0, -1, 0
     for p in range(candidates.shape[1]):
         c = candidates[u, p]
         if c >= 0:
-            wins, losses, lost = _count(half, begin, value, candidates, u, c, tol)
-            if losses == 0:
-                return p, p, p
+            wins, lost = _count(half, begin, value, candidates, u, c, tol)
             if wins > most:
                 most, first, where = wins, p, lost
     best, second = -np.inf, -1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import njit
 
@@ -11,11 +11,13 @@ __all__ = ["jit", "plain"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}
+UNCOUNTED: dict[str, Any] = {**OPTIONS, "_nrt": False}
+
 
 def jit(function: F) -> F:
     """Compile at the first call and keep the result on disk; a division by zero gives inf or nan, as in numpy."""
-    compiled: F = njit(cache=True, error_model="numpy")(function)
-    return compiled
+    return cast(F, njit(**OPTIONS)(function))
 
 
 def plain(function: F) -> F:
@@ -23,5 +25,4 @@ def plain(function: F) -> F:
 
     Counting them costs more than what small functions do.
     """
-    compiled: F = njit(cache=True, error_model="numpy", _nrt=False)(function)
-    return compiled
+    return cast(F, njit(**UNCOUNTED)(function))

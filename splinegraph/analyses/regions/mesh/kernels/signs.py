@@ -82,7 +82,20 @@ def sign_vertex(value: Floats, v: int, breaks: Floats, tol: Floats, signs: Words
 
 
 @plain
-def sign_rows(value: Floats, begin: int, stop: int, breaks: Floats, tol: Floats, signs: Words) -> None:
-    """Work out the signs of vertices begin..stop - 1."""
-    for v in range(begin, stop):
+def sign_rows(
+    value: Floats, stop: int, breaks: Floats, relative: float, least: float, tol: Floats, signs: Words
+) -> bool:
+    """Work out the signs of the first `stop` vertices; return whether all values are finite.
+
+    The tolerance of each unit is left in `tol`: `relative` times its largest value or breakpoint, at least `least`.
+    """
+    most = 0.0
+    for b in breaks:
+        most = max(most, abs(b))
+    tol[:] = most
+    fine = largest(value, 0, stop, tol)
+    for j in range(len(tol)):
+        tol[j] = max(relative * tol[j], least)
+    for v in range(stop):
         sign_vertex(value, v, breaks, tol, signs)
+    return fine

@@ -7,8 +7,8 @@ import numpy as np
 from splinegraph.analyses.regions.search import state as st
 from splinegraph.analyses.regions.search import tables as at
 from splinegraph.analyses.regions.search.kernels.cuts import constrain_to, look
-from splinegraph.analyses.regions.search.kernels.simplex import fast, part, plain, store
-from splinegraph.analyses.regions.search.kernels.stack import CONTEST_, LAST_, NEXT_, RIVALS_, drop, push, END_
+from splinegraph.analyses.regions.search.kernels.simplex import fast, plain, store
+from splinegraph.analyses.regions.search.kernels.stack import CONTEST_, END_, NEXT_, RIVALS_, drop, push
 from splinegraph.analyses.regions.search.state import State
 from splinegraph.analyses.regions.search.tables import Tables
 
@@ -31,14 +31,14 @@ BEHIND, AHEAD, OPEN = -1, 1, 0
 
 
 @fast
-def compare(net: Tables, state: State, l: int, u: int, a: int, b: int) -> tuple[int, float, float]:
+def compare(net: Tables, state: State, n: int, u: int, a: int, b: int) -> tuple[int, float, float]:
     """Say whether place a of unit u is ahead of place b on the whole box: (answer, norm of the difference, tolerance).
 
     Places that are equal are ranked by their number.
     """
-    node, A, D, box = net.node, state.A, state.s[DIM], state.box[l + 1]
-    start, pre, sign = node[l, MEMBER] + u * node[l, WIDTH], node[l, PRE], float(node[l, SIGN])
-    i, j = pre + net.index[start + a], pre + net.index[start + b]
+    node, A, D, box = net.node, state.A, state.s[DIM], state.box[n + 1]
+    start, pre, sign = node[n, MEMBER] + u * node[n, WIDTH], node[n, PRE], float(node[n, SIGN])
+    i, j = pre + net.links[start + a], pre + net.links[start + b]
     norm, middle, radius = 0.0, sign * (A[D, i] - A[D, j]), 0.0
     for d in range(D):
         slope = sign * (A[d, i] - A[d, j])
@@ -58,55 +58,55 @@ def compare(net: Tables, state: State, l: int, u: int, a: int, b: int) -> tuple[
 
 
 @plain
-def taken(net: Tables, state: State, l: int, u: int, place: int) -> bool:
+def taken(net: Tables, state: State, n: int, u: int, place: int) -> bool:
     """Return whether a unit ahead of u in the ranking has taken this place."""
     node = net.node
-    v = net.index[node[l, AFTER] + u]
+    v = net.links[node[n, AFTER] + u]
     while v >= 0:
-        if state.code[node[l, UNIT] + v] == place:
+        if state.code[node[n, UNIT] + v] == place:
             return True
-        v = net.index[node[l, AFTER] + v]
+        v = net.links[node[n, AFTER] + v]
     return False
 
 
 @plain
-def candidates(net: Tables, state: State, l: int, u: int) -> int:
+def candidates(net: Tables, state: State, n: int, u: int) -> int:
     """Write the places that may win unit u to `pick`, in order; return how many."""
-    node, sign = net.node, float(net.node[l, SIGN])
-    start, width, pre = node[l, MEMBER] + u * node[l, WIDTH], node[l, WIDTH], node[l, PRE]
+    node, sign = net.node, float(net.node[n, SIGN])
+    start, width, pre = node[n, MEMBER] + u * node[n, WIDTH], node[n, WIDTH], node[n, PRE]
     leader, best = -1, 0.0
     for place in range(width):
-        member = net.index[start + place]
-        if member < 0 or taken(net, state, l, u, place):
+        member = net.links[start + place]
+        if member < 0 or taken(net, state, n, u, place):
             continue
         value = sign * state.range[MIDDLE, pre + member]
         if leader < 0 or value > best:
             leader, best = place, value
     for place in range(leader):  # of those equal to the leader the first leads
-        member = net.index[start + place]
-        if member >= 0 and not taken(net, state, l, u, place) and compare(net, state, l, u, place, leader)[0] == AHEAD:
+        member = net.links[start + place]
+        if member >= 0 and not taken(net, state, n, u, place) and compare(net, state, n, u, place, leader)[0] == AHEAD:
             leader = place
             break
     count = 0
     for place in range(width):
-        if net.index[start + place] < 0 or taken(net, state, l, u, place):
+        if net.links[start + place] < 0 or taken(net, state, n, u, place):
             continue
-        if place == leader or compare(net, state, l, u, place, leader)[0] != BEHIND:
+        if place == leader or compare(net, state, n, u, place, leader)[0] != BEHIND:
             state.pick[count] = place
             count += 1
     return count
 
 
 @plain
-def beats(net: Tables, state: State, l: int, u: int, a: int, b: int) -> bool:
+def beats(net: Tables, state: State, n: int, u: int, a: int, b: int) -> bool:
     """Restrict the cell to where place a beats place b; return False if that is nowhere."""
     s, R, A, D = state.s, state.R, state.A, state.s[DIM]
-    answer, norm, slack = compare(net, state, l, u, a, b)
+    answer, norm, slack = compare(net, state, n, u, a, b)
     if answer != OPEN:
-        return answer == AHEAD
-    node, sign = net.node, float(net.node[l, SIGN])
-    start, pre, X, col = node[l, MEMBER] + u * node[l, WIDTH], node[l, PRE], s[FREE], s[FREE] - 1
-    i, j = pre + net.index[start + a], pre + net.index[start + b]
+        return bool(answer == AHEAD)
+    node, sign = net.node, float(net.node[n, SIGN])
+    start, pre, X, col = node[n, MEMBER] + u * node[n, WIDTH], node[n, PRE], s[FREE], s[FREE] - 1
+    i, j = pre + net.links[start + a], pre + net.links[start + b]
     row = state.rows[s[PATH]]
     for d in range(D + 1):
         row[d] = sign * (A[d, i] - A[d, j]) / norm
@@ -119,19 +119,19 @@ def beats(net: Tables, state: State, l: int, u: int, a: int, b: int) -> bool:
     s[F0] = X
     if won:
         constrain_to(state, col, 1.0)
-    return won
+    return bool(won)
 
 
-@part
+@plain
 def open_contest(net: Tables, state: State) -> bool:
     """Settle the next contest if one candidate is left, else put its candidates on the stack; False in that case."""
-    s, l = state.s, state.s[LAYER]
+    s, n = state.s, state.s[LAYER]
     u = s[PLACE]
-    count = candidates(net, state, l, u)
+    count = candidates(net, state, n, u)
     if count == 1:
-        wanted, won = state.forced[net.node[l, UNIT] + u], state.pick[0]
+        wanted, won = state.forced[net.node[n, UNIT] + u], state.pick[0]
         if wanted == ANY or wanted == won:
-            state.code[net.node[l, UNIT] + u] = won
+            state.code[net.node[n, UNIT] + u] = won
             s[PLACE] += 1
             return True
         return False
@@ -140,22 +140,22 @@ def open_contest(net: Tables, state: State) -> bool:
     return False
 
 
-@part
+@plain
 def next_candidate(net: Tables, state: State, record: int) -> bool:
     """Try the next candidate of the contest just loaded; return whether it wins anywhere."""
-    s, l, ints = state.s, state.s[LAYER], state.integers
+    s, n, ints = state.s, state.s[LAYER], state.integers
     place, rivals = ints[record + NEXT_], ints[record + RIVALS_]
     first, u = ints[record + END_] - rivals, s[PLACE]
     ints[record + NEXT_] += 1
     if place + 1 == rivals:  # what the record holds is read before it is written over
         drop(state)
     winner = ints[first + place]
-    wanted = state.forced[net.node[l, UNIT] + u]
+    wanted = state.forced[net.node[n, UNIT] + u]
     if wanted != ANY and wanted != winner:
         return False
     for j in range(rivals):
-        if j != place and not beats(net, state, l, u, winner, ints[first + j]):
+        if j != place and not beats(net, state, n, u, winner, ints[first + j]):
             return False
-    state.code[net.node[l, UNIT] + u] = winner
+    state.code[net.node[n, UNIT] + u] = winner
     s[PLACE] += 1
     return True

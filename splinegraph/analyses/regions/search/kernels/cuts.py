@@ -59,11 +59,11 @@ def constrain_to(state: State, col: int, side: float) -> None:
 def settle(net: Tables, state: State) -> None:
     """Put the unit of the first open column on one side of its breakpoint; the column stays if it has others."""
     side, cut = state.s[SIDE], state.s[CUT]
-    s, R, D, l = state.s, state.R, state.s[DIM], state.s[LAYER]
+    s, R, D, n = state.s, state.R, state.s[DIM], state.s[LAYER]
     col = s[F0]
     u, first, last = state.free[0, col], state.free[1, col], state.free[2, col]
-    i, j = net.node[l, PRE] + u, (first + last - 1) // 2
-    start, norm = net.node[l, BREAK], state.range[NORM, i]
+    i, j = net.node[n, PRE] + u, (first + last - 1) // 2
+    start, norm = net.node[n, BREAK], state.range[NORM, i]
     if cut:
         row = state.rows[s[PATH]]
         for d in range(D + 1):
@@ -75,7 +75,7 @@ def settle(net: Tables, state: State) -> None:
     else:
         last = j
     if first == last:
-        state.code[net.node[l, UNIT] + u] = net.node[l, FIRST] + first
+        state.code[net.node[n, UNIT] + u] = net.node[n, FIRST] + first
         s[F0] += 1
     else:
         state.free[1, col], state.free[2, col] = first, last
@@ -91,15 +91,15 @@ def look(state: State, col: int, sign: float, goal: float, start: int) -> bool:
     how = reach(state.R, state.nb, work, s[DIM], C0, s[F0], s[C1], col, sign, goal, -1.0, floats, start, stats)
     if how == STALLED:
         stats[STALLS] += 1
-    return how == FOUND
+    return bool(how == FOUND)
 
 
 @part
 def cut_at_breakpoint(net: Tables, state: State) -> int:
     """Decide how the first open column cuts the cell, and note the side to go on with; return what to do next."""
-    s, l, col = state.s, state.s[LAYER], state.s[F0]
+    s, n, col = state.s, state.s[LAYER], state.s[F0]
     u = state.free[0, col]
-    goal = state.range[SLACK, net.node[l, PRE] + u]
+    goal = state.range[SLACK, net.node[n, PRE] + u]
     j = (state.free[1, col] + state.free[2, col] - 1) // 2
     value = state.R[s[DIM], col]
     side, other = 1, True
@@ -111,11 +111,11 @@ def cut_at_breakpoint(net: Tables, state: State) -> int:
             side = -1
         else:  # zero on the whole cell
             state.stats[FLAT] += 1
-            side = -1 if net.index[net.node[l, CLOSED] + j] else 1
-    wanted = state.forced[net.node[l, UNIT] + u]
+            side = -1 if net.links[net.node[n, CLOSED] + j] else 1
+    wanted = state.forced[net.node[n, UNIT] + u]
     asked = 0
     if wanted != ANY:
-        asked = 1 if wanted - net.node[l, FIRST] > j else -1
+        asked = 1 if wanted - net.node[n, FIRST] > j else -1
     s[SIDE], s[CUT] = side, 0
     if asked == side:
         s[CUT] = 1 if other else 0

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from splinegraph.analyses.regions.search import state as st
 from splinegraph.analyses.regions.search import tables as at
 from splinegraph.analyses.regions.search.kernels.forms import assemble, measure_node
-from splinegraph.analyses.regions.search.kernels.simplex import STALLED, entering, fast, part, plain, reach
+from splinegraph.analyses.regions.search.kernels.simplex import STALLED, entering, fast, plain, reach
 from splinegraph.analyses.regions.search.state import State
 from splinegraph.analyses.regions.search.tables import Tables
 
@@ -28,14 +26,14 @@ BOX_FROM = 3
 
 
 @plain
-def bound_box(state: State, l: int) -> None:
-    """Shrink node l's box to the cell: two small linear programs per coordinate."""
+def bound_box(state: State, n: int) -> None:
+    """Shrink node n's box to the cell: two small linear programs per coordinate."""
     s, R, D = state.s, state.R, state.s[DIM]
     X, C0 = s[FREE], s[FREE] + D
     for d in range(D):
         for side in range(2):
             sign = 1.0 if side else -1.0
-            gap = GAP * (state.box[l + 1, 1, d] - state.box[l + 1, 0, d])
+            gap = GAP * (state.box[n + 1, 1, d] - state.box[n + 1, 0, d])
             col, floats, stats = X + d, state.floats, state.stats
             how = reach(R, state.nb, state.work[0], D, C0, s[F0], s[C1], col, sign, 1e300, gap, floats, -1, stats)
             stats[PROGRAMS] += 1
@@ -43,12 +41,12 @@ def bound_box(state: State, l: int) -> None:
                 stats[STALLS] += 1
             else:
                 most = entering(R, state.nb, D, col, sign, False)[1]
-                state.box[l + 1, side, d] = R[D, col] + sign * most
+                state.box[n + 1, side, d] = R[D, col] + sign * most
     state.stats[BOXED] += 1
 
 
 @fast
-def drop_constraints(state: State, l: int) -> None:
+def drop_constraints(state: State, n: int) -> None:
     """Drop the constraints that hold on the whole box with room to spare, and tighten the others' upper bounds."""
     s, R, D = state.s, state.R, state.s[DIM]
     C0, c1 = s[FREE] + D, s[C1]
@@ -57,7 +55,7 @@ def drop_constraints(state: State, l: int) -> None:
         row = state.rows[state.cid[i]]
         middle, radius = row[D], 0.0
         for d in range(D):
-            low, high = state.box[l + 1, 0, d], state.box[l + 1, 1, d]
+            low, high = state.box[n + 1, 0, d], state.box[n + 1, 1, d]
             middle += 0.5 * row[d] * (low + high)
             radius += 0.5 * abs(row[d]) * (high - low)
         R[D + 1, i] = min(R[D + 1, i], middle + radius + state.scale[LEAST])
@@ -79,19 +77,19 @@ def drop_constraints(state: State, l: int) -> None:
 
 
 @plain
-def pieces_met(net: Tables, state: State, l: int, u: int) -> tuple[int, int]:
+def pieces_met(net: Tables, state: State, n: int, u: int) -> tuple[int, int]:
     """Return the first and last piece that unit u can be on in the node's box."""
-    node, i = net.node, net.node[l, PRE] + u
+    node, i = net.node, net.node[n, PRE] + u
     low, high = state.range[MIDDLE, i] - state.range[RADIUS, i], state.range[MIDDLE, i] + state.range[RADIUS, i]
     slack = state.range[SLACK, i] * state.range[NORM, i]
-    first, last = 0, node[l, BREAKPOINTS]
+    first, last = 0, node[n, BREAKPOINTS]
     level = state.A[state.s[DIM] + 1, i] * state.scale[TIED]
     constant = high - low <= max(slack, level)
-    for j in range(node[l, BREAKPOINTS]):
-        b = net.data[node[l, BREAK] + j]
+    for j in range(node[n, BREAKPOINTS]):
+        b = net.data[node[n, BREAK] + j]
         if constant:
             value = state.range[MIDDLE, i] - b
-            if value > level or (abs(value) <= level and not net.index[node[l, CLOSED] + j]):
+            if value > level or (abs(value) <= level and not net.links[node[n, CLOSED] + j]):
                 first = j + 1
             else:
                 return first, first
@@ -103,18 +101,18 @@ def pieces_met(net: Tables, state: State, l: int, u: int) -> tuple[int, int]:
 
 
 @plain
-def open_units(net: Tables, state: State, l: int) -> int:
+def open_units(net: Tables, state: State, n: int) -> int:
     """Settle the units that the box decides; list the others in `pick`, the least balanced first."""
-    node, unit = net.node, net.node[l, UNIT]
+    node, unit = net.node, net.node[n, UNIT]
     count = 0
-    for u in range(node[l, UNITS]):
-        first, last = pieces_met(net, state, l, u)
+    for u in range(node[n, UNITS]):
+        first, last = pieces_met(net, state, n, u)
         wanted = state.forced[unit + u]
         if wanted != ANY:
-            wanted -= node[l, FIRST]
+            wanted -= node[n, FIRST]
             if wanted < first or wanted > last:
                 return -1
-        state.code[unit + u] = node[l, FIRST] + first
+        state.code[unit + u] = node[n, FIRST] + first
         if first < last:
             state.pick[count] = u
             count += 1
@@ -122,13 +120,13 @@ def open_units(net: Tables, state: State, l: int) -> int:
 
 
 @plain
-def open_column(net: Tables, state: State, l: int, col: int, u: int, first: int, last: int) -> None:
+def open_column(net: Tables, state: State, n: int, col: int, u: int, first: int, last: int) -> None:
     """Write an open unit's column: its distance to the breakpoint in the middle of its range."""
     s, R, A, D = state.s, state.R, state.A, state.s[DIM]
-    i, X = net.node[l, PRE] + u, s[FREE]
+    i, X = net.node[n, PRE] + u, s[FREE]
     inverse = 1.0 / state.range[NORM, i]
     state.free[0, col], state.free[1, col], state.free[2, col] = u, first, last
-    b = net.data[net.node[l, BREAK] + (first + last - 1) // 2]
+    b = net.data[net.node[n, BREAK] + (first + last - 1) // 2]
     for q in range(D + 1):
         total = 0.0
         for d in range(D):
@@ -138,33 +136,33 @@ def open_column(net: Tables, state: State, l: int, col: int, u: int, first: int,
     R[D + 1, col] = 0.0
 
 
-@part
-def enter(net: Tables, state: State, l: int) -> bool:
-    """Begin node l; return False if no code that is asked for is possible."""
+@plain
+def enter(net: Tables, state: State, n: int) -> bool:
+    """Begin node n; return False if no code that is asked for is possible."""
     s, D = state.s, state.s[DIM]
     state.stats[ENTERED] += 1
-    s[LAYER], s[PLACE], s[F0] = l, 0, s[FREE]
+    s[LAYER], s[PLACE], s[F0] = n, 0, s[FREE]
     for d in range(D):
-        state.box[l + 1, 0, d], state.box[l + 1, 1, d] = state.box[l, 0, d], state.box[l, 1, d]
-    assemble(net, state, l)
-    measure_node(net, state, l)
-    if net.node[l, KIND] == CONTEST:
-        if l > 0:
-            bound_box(state, l)
-            drop_constraints(state, l)
-            measure_node(net, state, l)
+        state.box[n + 1, 0, d], state.box[n + 1, 1, d] = state.box[n, 0, d], state.box[n, 1, d]
+    assemble(net, state, n)
+    measure_node(net, state, n)
+    if net.node[n, KIND] == CONTEST:
+        if n > 0:
+            bound_box(state, n)
+            drop_constraints(state, n)
+            measure_node(net, state, n)
         return True
-    count = open_units(net, state, l)
-    if count >= BOX_FROM and l > 0:
-        bound_box(state, l)
-        drop_constraints(state, l)
-        measure_node(net, state, l)
-        count = open_units(net, state, l)
+    count = open_units(net, state, n)
+    if count >= BOX_FROM and n > 0:
+        bound_box(state, n)
+        drop_constraints(state, n)
+        measure_node(net, state, n)
+        count = open_units(net, state, n)
     if count < 0:
         return False
     s[F0] = s[FREE] - count
     for j in range(count):
         u = state.pick[j]
-        first, last = pieces_met(net, state, l, u)
-        open_column(net, state, l, s[F0] + j, u, first, last)
+        first, last = pieces_met(net, state, n, u)
+        open_column(net, state, n, s[F0] + j, u, first, last)
     return True

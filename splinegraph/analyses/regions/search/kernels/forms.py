@@ -23,15 +23,15 @@ FROM, DENSE, DATA, START = at.FROM, at.DENSE, at.DATA, at.START
 @fast
 def add_dense(A: np.ndarray, y: np.ndarray, data: np.ndarray, offset: int, pre: int, count: int, D: int) -> None:
     """Add one unit's output, times its row of a dense block."""
+    weights = data[offset : offset + count]
     for d in range(D + 1):
-        factor = y[d]
+        factor, row = y[d], A[d, pre : pre + count]
         if factor != 0.0:
-            row = A[d]
-            for i in range(count):
-                row[pre + i] += factor * data[offset + i]
-    factor, row = y[D + 1], A[D + 1]
-    for i in range(count):
-        row[pre + i] += factor * abs(data[offset + i])
+            for i in range(len(weights)):
+                row[i] += factor * weights[i]
+    factor, row = y[D + 1], A[D + 1, pre : pre + count]
+    for i in range(len(weights)):
+        row[i] += factor * abs(weights[i])
 
 
 @fast
@@ -47,17 +47,17 @@ def add_sparse(
 
 
 @plain
-def assemble(net: Tables, state: State, l: int) -> None:
-    """Write the forms of node l's pre-activations, from the outputs of the nodes before."""
+def assemble(net: Tables, state: State, n: int) -> None:
+    """Write the forms of node n's pre-activations, from the outputs of the nodes before."""
     node, A, Y, D = net.node, state.A, state.Y, state.s[DIM]
-    pre, count = node[l, PRE], node[l, PRES]
+    pre, count = node[n, PRE], node[n, PRES]
     for d in range(D + 2):
-        row, base = A[d], net.base[d]
-        for i in range(pre, pre + count):
+        row, base = A[d, pre : pre + count], net.base[d, pre : pre + count]
+        for i in range(len(row)):
             row[i] = base[i]
     y = state.work[1]
     local = A[:, pre : pre + count]
-    for b in range(node[l, BLOCK], node[l, BLOCK] + node[l, BLOCKS]):
+    for b in range(node[n, BLOCK], node[n, BLOCK] + node[n, BLOCKS]):
         source, data, start = net.block[b, FROM], net.block[b, DATA], net.block[b, START]
         unit, units = node[source, UNIT], node[source, UNITS]
         for p in range(units):
@@ -69,48 +69,57 @@ def assemble(net: Tables, state: State, l: int) -> None:
                 add_dense(A, y, net.data, data + p * count, pre, count, D)
             else:
                 entries = start + units + 1
-                first, last = net.index[start + p], net.index[start + p + 1]
-                add_sparse(local, y, net.data, net.index, entries + first, entries + last, data - entries, D)
+                first, last = net.links[start + p], net.links[start + p + 1]
+                add_sparse(local, y, net.data, net.links, entries + first, entries + last, data - entries, D)
 
 
 @fast
 def measure(A: np.ndarray, ranges: np.ndarray, box: np.ndarray, scale: np.ndarray, pre: int, count: int) -> None:
     """Work out norm, tolerance and range (over a box) of some pre-activations."""
-    D = len(A) - 2
-    norm, slack, middle, radius = ranges[NORM], ranges[SLACK], ranges[MIDDLE], ranges[RADIUS]
-    for i in range(pre, pre + count):
-        norm[i], middle[i], radius[i] = 0.0, A[D, i], 0.0
+    D, end = len(A) - 2, pre + count
+    norm, slack, middle, radius = (
+        ranges[NORM, pre:end],
+        ranges[SLACK, pre:end],
+        ranges[MIDDLE, pre:end],
+        ranges[RADIUS, pre:end],
+    )
+    constant, size = A[D, pre:end], A[D + 1, pre:end]
+    for i in range(len(norm)):
+        norm[i], middle[i], radius[i] = 0.0, constant[i], 0.0
     for d in range(D):
         low, high = box[0, d], box[1, d]
-        center, half, row = 0.5 * (low + high), 0.5 * (high - low), A[d]
-        for i in range(pre, pre + count):
+        center, half, row = 0.5 * (low + high), 0.5 * (high - low), A[d, pre:end]
+        for i in range(len(norm)):
             middle[i] += center * row[i]
             radius[i] += half * abs(row[i])
             norm[i] += row[i] * row[i]
-    for i in range(pre, pre + count):
+    for i in range(len(norm)):
         norm[i] = np.sqrt(norm[i])
-        slack[i] = max(scale[LEAST], scale[TIED] * A[D + 1, i] / max(norm[i], 1e-300))
+        slack[i] = max(scale[LEAST], scale[TIED] * size[i] / max(norm[i], 1e-300))
 
 
 @part
-def measure_node(net: Tables, state: State, l: int) -> None:
-    """Work out norm, tolerance and range (over its box) of node l's pre-activations."""
-    measure(state.A, state.range, state.box[l + 1], state.scale, net.node[l, PRE], net.node[l, PRES])
+def measure_node(net: Tables, state: State, n: int) -> None:
+    """Work out norm, tolerance and range (over its box) of node n's pre-activations."""
+    measure(state.A, state.range, state.box[n + 1], state.scale, net.node[n, PRE], net.node[n, PRES])
 
 
 @plain
-def outputs(net: Tables, state: State, l: int) -> None:
-    """Write the forms of node l's outputs, all of whose codes are settled, and bounds of their size."""
+def outputs(net: Tables, state: State, n: int) -> None:
+    """Write the forms of node n's outputs, all of whose codes are settled, and bounds of their size."""
     node, A, Y, D, code = net.node, state.A, state.Y, state.s[DIM], state.code
-    pre, unit, units, width = node[l, PRE], node[l, UNIT], node[l, UNITS], node[l, WIDTH]
+    pre, unit, units, width = node[n, PRE], node[n, UNIT], node[n, UNITS], node[n, WIDTH]
     middle, radius = state.range[MIDDLE], state.range[RADIUS]
     for u in range(units):
-        if node[l, KIND] == CONTEST:
-            i = pre + net.index[node[l, MEMBER] + u * width + code[unit + u]]
+        if node[n, KIND] == CONTEST:
+            i = pre + net.links[node[n, MEMBER] + u * width + code[unit + u]]
             slope, intercept = 1.0, 0.0
         else:
-            i, piece = pre + u, code[unit + u] - node[l, FIRST]
-            slope, intercept = net.data[node[l, SLOPE] + piece * units + u], net.data[node[l, INTERCEPT] + piece * units + u]
+            i, piece = pre + u, code[unit + u] - node[n, FIRST]
+            slope, intercept = (
+                net.data[node[n, SLOPE] + piece * units + u],
+                net.data[node[n, INTERCEPT] + piece * units + u],
+            )
         for d in range(D + 1):
             Y[d, unit + u] = slope * A[d, i]
         Y[D, unit + u] += intercept

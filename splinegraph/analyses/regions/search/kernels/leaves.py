@@ -19,21 +19,22 @@ NARROW = 1e-6
 @fast
 def simplex_point(R: np.ndarray, D: int, X: int, c1: int, scratch: np.ndarray, point: np.ndarray) -> float:
     """Write the mean of the vertex and its D neighbors; return its distance to the boundary."""
-    work, values, C0 = scratch[0], scratch[1], X + D
-    for i in range(X, c1):
-        values[i - X] = R[D, i]
+    work, C0, corner = scratch[0], X + D, R[D, X:c1]
+    values = scratch[1, : c1 - X]
+    for i in range(len(values)):
+        values[i] = corner[i]
     for q in range(D):
         weight = steps(R, D, q, C0, c1, work) / (D + 1)
         if weight >= 1e200:
             return -1.0
-        row = R[q]
-        for i in range(X, c1):
-            values[i - X] += weight * row[i]
+        row = R[q, X:c1]
+        for i in range(len(values)):
+            values[i] += weight * row[i]
     for d in range(D):
         point[d] = values[d]
-    least = 1e300
-    for i in range(D, c1 - X):
-        least = min(least, values[i])
+    least, slacks = 1e300, values[D:]
+    for i in range(len(slacks)):
+        least = min(least, slacks[i])
     return least
 
 
@@ -75,4 +76,4 @@ def inner_ball(state: State, point: np.ndarray) -> float:
             radius = wider
             for d in range(len(point)):
                 point[d] = other[d]
-    return radius
+    return float(radius)

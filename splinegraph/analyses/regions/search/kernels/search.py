@@ -11,7 +11,7 @@ from splinegraph.analyses.regions.search.kernels.cuts import constrain_to, cut_a
 from splinegraph.analyses.regions.search.kernels.entering import bound_box, enter
 from splinegraph.analyses.regions.search.kernels.forms import assemble, measure_node, outputs, pack
 from splinegraph.analyses.regions.search.kernels.leaves import inner_ball
-from splinegraph.analyses.regions.search.kernels.simplex import outer, part, plain
+from splinegraph.analyses.regions.search.kernels.simplex import outer, part
 from splinegraph.analyses.regions.search.kernels.stack import KIND_, SIDE_, SPLIT, drop, load, room
 from splinegraph.analyses.regions.search.state import State
 from splinegraph.analyses.regions.search.tables import Tables
@@ -42,7 +42,7 @@ def constrain(state: State, g: np.ndarray, h: float) -> bool:
     s[F0] = X
     if inside:
         constrain_to(state, col, 1.0)
-    return inside
+    return bool(inside)
 
 
 @outer
@@ -54,12 +54,12 @@ def shrink(state: State) -> None:
 @outer
 def rebuild(net: Tables, state: State) -> None:
     """Work out again the forms that a state read from a task leaves out: they follow from the codes."""
-    for l in range(state.s[LAYER] + 1):
-        assemble(net, state, l)
-        measure_node(net, state, l)
-        if l < state.s[LAYER]:
-            outputs(net, state, l)
-            pack(net.node[l], state.code, state.packed)
+    for n in range(state.s[LAYER] + 1):
+        assemble(net, state, n)
+        measure_node(net, state, n)
+        if n < state.s[LAYER]:
+            outputs(net, state, n)
+            pack(net.node[n], state.code, state.packed)
 
 
 @part
@@ -77,16 +77,16 @@ def resume(net: Tables, state: State) -> int:
 def step(net: Tables, state: State) -> int:
     """Go on with the cell at hand by one unit or one node; return what to do next."""
     s = state.s
-    l = s[LAYER]
-    if l >= 0:
-        if net.node[l, KIND] == CONTEST:
-            if s[PLACE] < net.node[l, UNITS]:
+    n = s[LAYER]
+    if n >= 0:
+        if net.node[n, KIND] == CONTEST:
+            if s[PLACE] < net.node[n, UNITS]:
                 return RUN if open_contest(net, state) else POP
         elif s[F0] < s[FREE]:
-            return cut_at_breakpoint(net, state)
-        outputs(net, state, l)
-        pack(net.node[l], state.code, state.packed)
-    return RUN if enter(net, state, l + 1) else POP
+            return int(cut_at_breakpoint(net, state))
+        outputs(net, state, n)
+        pack(net.node[n], state.code, state.packed)
+    return RUN if enter(net, state, n + 1) else POP
 
 
 @part
@@ -97,7 +97,9 @@ def settled(net: Tables, state: State) -> bool:
         return False
     if last < 0:
         return True
-    return s[PLACE] == net.node[last, UNITS] if net.node[last, KIND] == CONTEST else s[F0] == s[FREE]
+    if net.node[last, KIND] == CONTEST:
+        return bool(s[PLACE] == net.node[last, UNITS])
+    return bool(s[F0] == s[FREE])
 
 
 @outer

@@ -8,6 +8,8 @@ slacks of constraints, and ``R[D + 1, i]`` is an upper bound of the slack of con
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -26,38 +28,38 @@ TIE = 1e-13
 LARGEST_STEP_PIVOTS, MOST_PIVOTS = 60, 2000
 """Pivots by the largest gain, then by the smallest index, which cannot cycle; and the end of patience."""
 
-inner = {"cache": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
-fast = njit(fastmath={"nnan", "nsz", "contract", "reassoc"}, **inner)
-plain = njit(**inner)
-part = njit(inline="always", error_model="numpy", _nrt=False)
-outer = njit(cache=True, error_model="numpy", _nrt=False)
+_jit: Any = njit  # its stubs know not all of its options
+_inner = {"cache": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+fast = _jit(fastmath={"nnan", "nsz", "contract", "reassoc"}, **_inner)
+plain = _jit(**_inner)
+part = _jit(inline="always", error_model="numpy", _nrt=False)
+outer = _jit(cache=True, error_model="numpy", _nrt=False)
 
 
 @fast
 def pivot(R: np.ndarray, nb: np.ndarray, D: int, k: int, r: int, f0: int, c1: int) -> None:
     """Exchange variable k with the slack in column r."""
-    inverse = 1.0 / R[k, r]
-    lead = R[k]
-    for i in range(f0, c1):
+    inverse, lead = 1.0 / R[k, r], R[k, f0:c1]
+    for i in range(len(lead)):  # indices that start at zero: only such loops are vectorized
         lead[i] *= inverse
     for q in range(D + 1):
         factor = R[q, r]
         if q == k or factor == 0.0:
             continue
-        row = R[q]
-        for i in range(f0, c1):
+        row = R[q, f0:c1]
+        for i in range(len(lead)):
             row[i] -= factor * lead[i]
-        row[r] = 0.0
-    lead[r] = 1.0
+        row[r - f0] = 0.0
+    lead[r - f0] = 1.0
     nb[0, k] = r
 
 
 @fast
 def steps(R: np.ndarray, D: int, k: int, C0: int, c1: int, work: np.ndarray) -> float:
     """Return how far variable k can rise; `work` gets how far each slack lets it."""
-    along, value = R[k], R[D]
+    along, value = R[k, C0:c1], R[D, C0:c1]
     least = 1e300
-    for i in range(C0, c1):
+    for i in range(len(along)):
         fall = -along[i]
         step = max(value[i], 0.0) / max(fall, PIVOT)
         step = step if fall > PIVOT else 1e300
@@ -71,10 +73,11 @@ def leaving(R: np.ndarray, k: int, C0: int, c1: int, work: np.ndarray, least: fl
     """Return the slack that stops variable k: of those that tie, the one that falls fastest."""
     limit = least + TIE * (1.0 + least)
     found, best = -1, 0.0
-    for i in range(C0, c1):
-        if work[i] <= limit and -R[k, i] > best:
-            found, best = i, -R[k, i]
-    return found
+    along = R[k, C0:c1]
+    for i in range(len(along)):
+        if work[i] <= limit and -along[i] > best:
+            found, best = i, -along[i]
+    return C0 + found
 
 
 @fast
@@ -99,9 +102,9 @@ def store(R: np.ndarray, nb: np.ndarray, D: int, f0: int, c1: int, arena: np.nda
     """Copy the dictionary into the arena."""
     width = c1 - f0
     for q in range(D + 2):
-        row, at = R[q], start + q * width
-        for i in range(width):
-            arena[at + i] = row[f0 + i]
+        row, copy = R[q, f0:c1], arena[start + q * width : start + (q + 1) * width]
+        for i in range(len(row)):
+            copy[i] = row[i]
     for q in range(D):
         nb[1, q] = nb[0, q]
 
@@ -111,9 +114,9 @@ def restore(R: np.ndarray, D: int, f0: int, c1: int, arena: np.ndarray, start: i
     """Copy a dictionary back from the arena."""
     width = c1 - f0
     for q in range(D + 2):
-        row, at = R[q], start + q * width
-        for i in range(width):
-            row[f0 + i] = arena[at + i]
+        row, copy = R[q, f0:c1], arena[start + q * width : start + (q + 1) * width]
+        for i in range(len(row)):
+            row[i] = copy[i]
 
 
 @fast
@@ -133,8 +136,9 @@ def reach(
     start: int,
     stats: np.ndarray,
 ) -> int:
-    """Move to a vertex where ``sign * column`` exceeds the goal, or, with ``gap >= 0``, to where at most that is missing from its maximum.
+    """Move to a vertex where ``sign * column`` exceeds the goal.
 
+    With ``gap >= 0`` there is no goal: stop where at most the gap is missing from the maximum.
     With ``start >= 0`` the dictionary of the last vertex that did not is left in the arena.
     """
     for count in range(MOST_PIVOTS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from splinegraph.analyses.regions.search import state as st
-from splinegraph.analyses.regions.search.kernels.simplex import part, plain, restore
+from splinegraph.analyses.regions.search.kernels.simplex import part, restore
 from splinegraph.analyses.regions.search.state import State
 
 LAYER, F0, C1, PATH, DEPTH = st.LAYER, st.F0, st.C1, st.PATH, st.DEPTH
@@ -79,7 +79,7 @@ def load(state: State) -> int:
         state.free[0, col], state.free[1, col], state.free[2, col] = ints[end], ints[end + 1], ints[end + 2]
         end += 3
     restore(state.R, D, s[F0], s[C1], state.floats, ints[at + FLOATS_])
-    return at
+    return int(at)
 
 
 @part

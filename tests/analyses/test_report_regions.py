@@ -1,0 +1,100 @@
+"""The section on regions: exact counts of a small slice and along chords, and a reason where there are none."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import splinegraph as sg
+from splinegraph.analyses.report import regions
+from splinegraph.analyses.report.regions import RegionsSection
+from splinegraph.analyses.report.report import analyze
+from splinegraph.core.domains.plane import Plane
+
+
+def net(*widths: int) -> sg.SplineGraph:
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for a, b in itertools.pairwise(widths):
+        layers += [nn.Linear(a, b), nn.ReLU()]
+    return sg.trace(nn.Sequential(*layers[:-1]).double().eval(), torch.zeros(1, widths[0], dtype=torch.float64))
+
+
+def section(graph: sg.SplineGraph, data: Tensor, labels: Tensor | None = None) -> RegionsSection:
+    report = analyze(graph, data=data, labels=labels, sections=["regions"])
+    assert report.complete
+    found: RegionsSection = report["regions"]
+    assert isinstance(found, RegionsSection)
+    return found
+
+
+def points(count: int, width: int) -> Tensor:
+    return torch.randn(count, width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def test_the_counts_are_those_of_the_library() -> None:
+    graph, data = net(5, 10, 8, 3), points(20, 5)
+    found = section(graph, data, torch.tensor([1, 1, 0, 1] + [2] * 16))
+    assert (found.slice, found.samples, found.scale, found.why) == ("plane", (0, 2, 4), 1.0, "")
+    exact = sg.enumerate_regions(graph, Plane.through(*data[[0, 2, 4]]))
+    assert (found.cells, found.linear_regions) == (exact.count, exact.maximal_count)
+    t = torch.linspace(0, 1, 40_001, dtype=torch.float64)[:, None]
+    counts = [1 + _changes(graph, (1 - t) * a + t * b) for a, b in itertools.pairwise(data[:8])]
+    assert (found.chords, found.crossed_least, found.crossed_most) == (7, min(counts), max(counts))
+    assert found.crossed_median == sorted(counts)[3]
+    assert f"{exact.count} activation cells" in found.headline
+
+
+def _changes(graph: sg.SplineGraph, line: Tensor) -> int:
+    packed = sg.codes(graph, line).packed
+    return int((packed[1:] != packed[:-1]).any(1).sum())
+
+
+def test_two_entries_are_a_box() -> None:
+    graph, data = net(2, 10, 1), points(50, 2)
+    found = section(graph, data)
+    exact = sg.enumerate_regions(graph, sg.Box(data.amin(0), data.amax(0)))
+    assert (found.slice, found.cells, found.samples) == ("box", exact.count, ())
+
+
+def test_a_slice_of_too_many_cells_is_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, data = net(5, 10, 8, 3), points(20, 5)
+    whole = section(graph, data)
+    assert whole.cells is not None
+    monkeypatch.setattr(regions, "CELLS", whole.cells - 1)
+    part = section(graph, data)
+    assert part.scale == 0.25
+    assert part.cells is not None
+    assert part.cells < whole.cells
+    assert "25 % of the plane" in part.headline
+    monkeypatch.setattr(regions, "CELLS", 1)
+    monkeypatch.setattr(regions, "TRIES", 2)
+    none = section(graph, data * 100)
+    assert none.cells is None
+    assert "no slice" in none.headline
+
+
+class Two(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return torch.relu(x - y) + torch.relu(x)
+
+
+def test_what_there_is_none_of_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = section(net(5, 4, 2), points(2, 5))
+    assert (found.slice, found.chords) == (None, 1)
+    assert "three samples" in found.why
+    found = section(net(5, 4, 2), points(1, 5))
+    assert found.chords == 0
+    line = torch.outer(torch.arange(4.0, dtype=torch.float64), torch.ones(5, dtype=torch.float64))
+    assert "line" in section(net(5, 4, 2), line).why
+    two = sg.trace(Two().eval(), (torch.zeros(1, 3), torch.zeros(1, 3)))
+    report = analyze(two, data=(points(4, 3), points(4, 3).flip(0)), sections=["regions"])
+    assert "several inputs" in report["regions"].why
+    assert report["regions"].chords == 3
+    tanh = sg.trace(nn.Sequential(nn.Linear(3, 3), nn.Tanh()).eval(), torch.zeros(1, 3))
+    assert "not piecewise affine" in section(tanh, points(3, 3).float()).why
+    monkeypatch.setattr(regions, "UNITS", 3)
+    assert "4 units" in section(net(5, 4, 2), points(3, 5)).why
