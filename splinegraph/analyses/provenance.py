@@ -88,6 +88,7 @@ class Provenance:
         }
 
 
+@functools.cache
 def version() -> str:
     """Return the version of this package; 'unknown' if it is not installed."""
     try:

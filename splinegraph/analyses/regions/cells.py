@@ -21,8 +21,11 @@ Floats = NDArray[np.float64]
 
 def code_layers(graph: SplineGraph) -> tuple[Layer, ...]:
     """Return where the codes of each switching operator lie in a packed pattern, as `splinegraph.codes` has them."""
-    origin = [torch.zeros(1, *shape, dtype=torch.float64) for shape in graph.input_shapes]
-    return codes(graph, *origin).layers
+    known: tuple[Layer, ...] | None = graph._cache.get("region_layers")
+    if known is None:
+        origin = [torch.zeros(1, *shape, dtype=torch.float64) for shape in graph.input_shapes]
+        known = graph._cache["region_layers"] = codes(graph, *origin).layers
+    return known
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from splinegraph.analyses.batches import widest
 from splinegraph.analyses.codes import Layer
+from splinegraph.analyses.provenance import weight_hash
 from splinegraph.analyses.regions.cells import Cells, Mesh, code_layers
 from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.core.graph import SplineGraph
@@ -23,7 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Method", "enumerate_regions"]
 
-Method = Literal["auto", "mesh", "search"]
+Method = Literal["auto", "mesh", "search", "stream"]
+
+WIDE = 2**16
+"""Entries of an operator beyond which its values at all vertices of a mesh would take too much memory."""
+
+COMPILED = 2**12
+"""Entries of an operator beyond which a network is not compiled for the search of a plane."""
+
+MOST_BYTES = 2**32
+"""Of codes that are kept."""
 
 MOST_COORDINATES = 16
 """Free coordinates beyond which no search ends: 2^16 orthants of one layer alone."""
@@ -97,9 +108,10 @@ def enumerate_regions(
         Processes that share a search; of no use for a mesh.
     device : torch.device or str, optional
         'cuda' makes the mesh of a plane there.
-    method : {'auto', 'mesh', 'search'}
-        In two dimensions the cells come from a mesh of shared vertices (default, for continuous networks)
-        or from the search by linear programs that serves all higher dimensions.
+    method : {'auto', 'mesh', 'search', 'stream'}
+        In two dimensions the cells come from a mesh of shared vertices (default, for continuous networks), face by
+        face from a stream that needs little memory (default for operators of more than 65 536 entries), or from
+        the search by linear programs that serves all higher dimensions.
     verify : bool or {'cheap', 'full'}
         Checks of the result by itself; see `Partition.verified`. True is 'cheap'.
     resume : Partition, optional
@@ -199,10 +211,15 @@ def _find(work: Work, method: Method, workers: int) -> Found:
     if method == "mesh" and not meshable:
         why = f"the domain has {dim} free coordinates" if dim != 2 else "the network is not continuous"
         raise DomainError("there is no mesh", why=why, remedy="use method='search'")
+    wide = widest(work.graph) > WIDE
+    if method == "stream" or (method == "auto" and dim == 2 and wide):
+        return _stream(work)
     if meshable and method != "search":
         found = _mesh(work)
         if found is not None:
             return found
+        if method == "auto" and widest(work.graph) > COMPILED:
+            return _stream(work)
     return _search(work, workers)
 
 
@@ -254,7 +271,8 @@ def _search(work: Work, workers: int, tasks: Sequence[bytes] | None = None) -> F
     from splinegraph.analyses.regions.search.search import search
 
     found = search(work.graph, work.chart, layers=work.layers, limit=work.limit, deadline=work.deadline, tasks=tasks)
-    return Found(found.cells, "search", left=tuple(found.left), complete=found.complete)
+    notes = () if found.sound else ("a linear program did not end: cells may be missing",)
+    return Found(found.cells, "search", None, tuple(found.left), found.complete and found.sound, notes)
 
 
 def _shared(work: Work, workers: int, tasks: Sequence[bytes] | None) -> Found:
@@ -268,11 +286,34 @@ def _shared(work: Work, workers: int, tasks: Sequence[bytes] | None) -> Found:
     return Found(cells, "search", left=left, complete=harvest.complete, notes=harvest.notes)
 
 
+def _stream(work: Work, tasks: Sequence[bytes] | None = None) -> Found:
+    """Return cells face by face, at most as many as 4 GiB hold the codes of."""
+    from splinegraph.analyses.regions.stream.result import Task
+    from splinegraph.analyses.regions.stream.stream import stream
+
+    todo = None if tasks is None else [Task.from_bytes(task) for task in tasks]
+    width = max((layer.stop for layer in work.layers), default=1)
+    limit = MOST_BYTES // width if work.limit is None else min(work.limit, MOST_BYTES // width)
+    found = stream(
+        work.graph, work.chart, layers=work.layers, limit=limit, deadline=work.deadline, tasks=todo, keep_codes=True
+    )
+    left = tuple(task.to_bytes() for task in found.left)
+    notes = () if found.complete else (f"{100 * found.covered / found.area:.3g} % of the area is covered",)
+    return Found(found.cells, "stream", None, left, found.complete, notes)
+
+
 def _carry_on(work: Work, before: Partition, workers: int) -> Found:
     """Return what was found before and what is found now."""
-    if before.complete:
-        raise SplineGraphError("nothing is left to do", why="the enumeration to resume is complete")
-    found = _search(work, workers, before.left)
+    from splinegraph.analyses.regions.scale.session import chart_hash
+
+    if not before.left:
+        why = "it is complete" if before.complete else f"a {before.method} cannot be carried on; raise its limit"
+        raise SplineGraphError("nothing is left to do in the result to resume", why=why)
+    if chart_hash(before.chart) != chart_hash(work.chart):
+        raise DomainError("the result to resume is of another domain", remedy="give the same one")
+    if before.graph is not work.graph and weight_hash(before.graph) != weight_hash(work.graph):
+        raise SplineGraphError("the result to resume is of another model", remedy="give the graph that it belongs to")
+    found = _stream(work, before.left) if before.method == "stream" else _search(work, workers, before.left)
     cells = Cells.concat([before.cells, found.cells])
     return dataclasses.replace(found, cells=cells, notes=(*before.notes, *found.notes))
 
@@ -287,8 +328,8 @@ def _check_request(limit: int | None, budget: float | None, workers: int, method
         raise SplineGraphError(f"budget is {budget} seconds", remedy="give more than 0")
     if workers < 1:
         raise SplineGraphError(f"workers is {workers}", remedy="give at least 1")
-    if method not in ("auto", "mesh", "search"):
-        raise SplineGraphError(f"there is no method {method!r}", remedy="choose of auto, mesh, search")
+    if method not in ("auto", "mesh", "search", "stream"):
+        raise SplineGraphError(f"there is no method {method!r}", remedy="choose of auto, mesh, search, stream")
 
 
 def _check_graph(graph: SplineGraph) -> None:

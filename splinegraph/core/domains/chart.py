@@ -151,7 +151,7 @@ def chart_of(graph: SplineGraph, on: Any) -> Chart:
     """
     domains = tuple(on) if isinstance(on, (tuple, list)) else (on,)
     for domain in domains:
-        if not hasattr(domain, "chart"):
+        if not hasattr(type(domain), "chart"):
             raise DomainError(
                 f"a {type(domain).__name__} is no domain",
                 remedy="give a Box, Plane, Segment or Polytope, one per input",

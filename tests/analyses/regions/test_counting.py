@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from splinegraph.analyses.codes import codes
 from splinegraph.analyses.regions.arrangements import montufar, parallel_families, serra, zaslavsky
 from splinegraph.analyses.regions.counting import count_bound
-from splinegraph.analyses.regions.reach import reach
+from splinegraph.analyses.regions.reach import input_boxes, reach
 from splinegraph.core.domains.chart import chart_of
 from splinegraph.core.domains.plane import Plane
 from splinegraph.core.graph import SplineGraph
@@ -206,6 +206,15 @@ def test_values_stay_within_reach(name: str) -> None:
         return op.forward(*xs)
 
     walk(graph, [box.sample(1000).double()], visit, operators=graph.resolved(torch.float64, torch.device("cpu"), 1000))
+
+
+def test_a_plane_stays_within_the_box_around_it() -> None:
+    plane = Plane(torch.randn(3), torch.randn(3), torch.randn(3), (-1.0, 2.0))
+    (box,) = input_boxes(plane.chart)
+    corners = torch.cartesian_prod(*torch.stack([plane.chart.lower, plane.chart.upper], 1))
+    (x,) = plane.chart.lift(corners)
+    assert torch.allclose(box.lower[0], x.amin(0))
+    assert torch.allclose(box.upper[0], x.amax(0))
 
 
 def test_an_unbounded_direction_reaches_everything() -> None:

@@ -250,7 +250,7 @@ def _explain(ax: Axes, shown: Shown) -> None:
     from matplotlib.patches import Patch
 
     if shown.scale is not None:
-        bar = ax.figure.colorbar(shown.scale, ax=ax, fraction=0.046, pad=0.03)
+        bar = ax.figure.colorbar(shown.scale, cax=ax.inset_axes((1.03, 0.0, 0.04, 1.0)))
         bar.set_label(shown.label, color=INK)
         bar.ax.tick_params(colors=INK, labelsize=8)
         bar.outline.set(linewidth=0.4)

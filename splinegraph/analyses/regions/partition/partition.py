@@ -141,6 +141,7 @@ class Partition:
     def __repr__(self) -> str:
         state = "complete" if self.complete else f"incomplete, {len(self.left)} tasks left"
         checks = "not verified" if self.verified is None else self.verified.summary
+        checks += ", stale" if self.stale else ""
         return f"<Partition of {self.graph.name}: {self.count} cells, D = {self.dim}, {state}, {checks}>"
 
     @property
@@ -161,6 +162,11 @@ class Partition:
         """
         labels = self.linear_region
         return int(labels.max()) + 1 if len(labels) else 0
+
+    @property
+    def stale(self) -> bool:
+        """Whether the network's weights have changed since: maps and outputs would be those of another one."""
+        return self.provenance.weights.stale
 
     @property
     def packed(self) -> Bytes:

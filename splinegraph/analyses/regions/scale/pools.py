@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import pickle
@@ -23,6 +24,9 @@ __all__ = ["Died", "Here", "Outcome", "Pool", "Processes", "prepare"]
 
 QUEUED = 2
 """Bundles given to a worker at a time: the next one waits there when one is done."""
+
+STARTING, YIELD = 1000, 0.005
+"""While no worker has started: cells at a time in this process, and seconds left to other threads in between."""
 
 IMPORTED = "splinegraph.analyses.regions.scale.pools"
 """What the server that workers are forked from imports, beside what the runner needs."""
@@ -221,8 +225,11 @@ class Processes(Pool):
     def wait(self, seconds: float) -> list[Outcome]:
         if self._here:
             number, bundle = self._here.pop()
+            found = perform(self._runner, dataclasses.replace(bundle, limit=min(bundle.limit, STARTING)))
+            # compiled code holds the interpreter: the threads that start the workers get their turn here
+            wait([slot.hello for slot in self._slots], YIELD, FIRST_COMPLETED)
             self._check_started()
-            return [(number, perform(self._runner, bundle))]
+            return [(number, found)]
         futures: list[Future[Any]] = [future for slot in self._slots for _, _, future in slot.queue]
         futures += [slot.hello for slot in self._slots if not slot.hello.done()]
         if futures:

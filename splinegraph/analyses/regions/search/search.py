@@ -51,6 +51,11 @@ class SearchResult:
     complete: bool
     stats: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def sound(self) -> bool:
+        """Whether every linear program came to an end; if not, cells may be missing."""
+        return not self.stats.get("stalls", 0)
+
 
 class Search:
     """The search of one program; picklable.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import resource
 import sys
 from dataclasses import dataclass
@@ -69,6 +70,21 @@ class Task:
     stage: int
     prefix: NDArray[np.uint8]
     polygons: Polygons
+
+    def to_bytes(self) -> bytes:
+        """Return it as bytes, to be kept."""
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer, stage=self.stage, prefix=self.prefix, vertices=self.polygons.vertices, offsets=self.polygons.offsets
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Task:
+        """Return the task that was kept; nothing in the bytes is executed."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as kept:
+            polygons = Polygons(kept["vertices"], kept["offsets"])
+            return cls(int(kept["stage"]), kept["prefix"], polygons)
 
 
 @dataclass(frozen=True, eq=False)

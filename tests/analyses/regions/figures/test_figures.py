@@ -101,7 +101,7 @@ def test_a_plane(color: Any, outputs: int) -> None:
         names = ["f ≤ 0", "f > 0"] if outputs == 1 else [f"class {c}" for c in present]
         assert [text.get_text() for text in legend.get_texts()] == names
     elif color == "norm":
-        assert "affine map" in ax.figure.axes[1].get_ylabel()
+        assert "affine map" in ax.child_axes[0].get_ylabel()
     else:
         assert f"{partition.maximal_count} maximal linear regions" in ax.get_title()
     ax.figure.canvas.draw()

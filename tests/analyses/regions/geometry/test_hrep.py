@@ -211,7 +211,9 @@ def test_a_code_that_no_point_has_has_no_cell() -> None:
     chart = chart_of(of, square(3))
     packed = codes_at(of, chart, np.zeros((1, 3)))
     packed[0, 0] |= 0b01000000  # the unit that is -100 everywhere is on
-    assert chebyshev(hrep(of, chart, packed))[1][0] < 0
+    cells = hrep(of, chart, packed)
+    assert [-0.0, -0.0, -0.0, -100.0, 0.0, 1.0] in as_lists(cells)  # 0 <= -100
+    assert chebyshev(cells)[1][0] < 0
     packed = codes_at(of, chart, np.zeros((1, 3)))
     packed[0, 0] |= 0b10000000  # the unit that is zero everywhere: it may be on as well as off
     assert chebyshev(hrep(of, chart, packed))[1][0] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -44,7 +45,9 @@ def function(f: Callable[..., Any], *shapes: tuple[int, ...]) -> SplineGraph:
     return graph_of(Function(f), *shapes)
 
 
+@functools.cache
 def mlp(*sizes: int, seed: int = 0, activation: type[nn.Module] = nn.ReLU) -> SplineGraph:
+    """Return the graph of Linear and activation layers; shared by all who ask, so nobody may change it."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(sizes):

@@ -110,7 +110,7 @@ def test_more_dimensions_give_matrices_and_inequalities() -> None:
     partition = brute(graph_of(model, (2,)))
     cells = partition.to_sympy()
     assert len(cells) == partition.count
-    x = partition.domain.sample(60, generator=torch.Generator().manual_seed(5)).double()
+    x = partition.domain.sample(15, generator=torch.Generator().manual_seed(5)).double()
     owner = partition.locate(x).cells
     for point, i in zip(x.tolist(), owner.tolist(), strict=True):
         exact = [sympy.Rational(*Fraction(v).as_integer_ratio()) for v in point]

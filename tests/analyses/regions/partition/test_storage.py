@@ -55,9 +55,12 @@ def test_other_weights_are_refused(tmp_path: Path, partition: Partition) -> None
 
 
 def test_changed_weights_are_not_saved(tmp_path: Path) -> None:
-    partition = brute(mlp(2, 4, 1))
+    partition = brute(mlp.__wrapped__(2, 4, 1))
+    assert not partition.stale
     with torch.no_grad():
         next(partition.graph.parameters()).mul_(2)
+    assert partition.stale
+    assert "stale" in repr(partition)
     with pytest.raises(DataError, match="have changed"):
         partition.save(tmp_path / "cells.parquet")
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ NETS = [name for name in zoo.EXACT if len(zoo.ZOO[name].shapes) == 1]
 LISTED = [name for name in NETS if name != "round"]  # that has infinitely many pieces
 
 
+@functools.cache
 def on_a_segment(name: str, count: int = 6) -> Partition:
     """Return the cells of some points of a segment, as if they were all."""
     graph = zoo.graph(name)

@@ -102,7 +102,7 @@ def pieces_met(net: Tables, state: State, n: int, u: int) -> tuple[int, int]:
 
 @plain
 def open_units(net: Tables, state: State, n: int) -> int:
-    """Settle the units that the box decides; list the others in `pick`, the least balanced first."""
+    """Settle the units that the box decides; list the others in `pick`; -1 if a code asked for is impossible."""
     node, unit = net.node, net.node[n, UNIT]
     count = 0
     for u in range(node[n, UNITS]):

@@ -1,0 +1,149 @@
+"""What `enumerate_regions` refuses, how it stops and goes on, and which algorithm it takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import splinegraph as sg
+from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
+from tests.analyses.regions.nets import mlp
+
+BOX = sg.Box(torch.full((2,), -1.0), torch.full((2,), 1.0))
+
+
+@pytest.fixture(scope="module")
+def graph() -> sg.SplineGraph:
+    return sg.trace(mlp(2, 8, 8, 1, seed=0), torch.zeros(1, 2, dtype=torch.float64))
+
+
+def box(dim: int) -> sg.Box:
+    return sg.Box(torch.full((dim,), -1.0), torch.full((dim,), 1.0))
+
+
+def keys(partition: sg.Partition) -> list[bytes]:
+    return sorted(row.tobytes() for row in np.ascontiguousarray(partition.packed))
+
+
+@pytest.mark.parametrize("method", ["mesh", "search", "stream"])
+def test_methods_agree(graph: sg.SplineGraph, method: Any) -> None:
+    found = sg.enumerate_regions(graph, BOX, method=method)
+    assert found.method == method
+    assert found.complete
+    assert found.verified, found.verified
+    assert keys(found) == keys(sg.enumerate_regions(graph, BOX))
+
+
+@pytest.mark.parametrize("method", ["auto", "search", "stream"])
+def test_a_limit_stops_and_the_rest_can_be_had(graph: sg.SplineGraph, method: Any) -> None:
+    whole = sg.enumerate_regions(graph, BOX, verify=False)
+    part = sg.enumerate_regions(graph, BOX, method=method, limit=7)
+    assert len(part) == 7
+    assert not part.complete
+    assert part.left
+    assert part.verified, part.verified
+    rest = sg.enumerate_regions(graph, BOX, resume=part)
+    assert rest.complete
+    assert keys(rest) == keys(whole)
+    with pytest.raises(SplineGraphError, match="it is complete"):
+        sg.enumerate_regions(graph, BOX, resume=rest)
+
+
+def test_a_result_of_another_domain_or_model_is_not_carried_on(graph: sg.SplineGraph) -> None:
+    part = sg.enumerate_regions(graph, BOX, method="search", limit=7)
+    with pytest.raises(DomainError, match="another domain"):
+        sg.enumerate_regions(graph, sg.Box(torch.full((2,), -2.0), torch.full((2,), 1.0)), resume=part)
+    other = sg.trace(mlp(2, 8, 8, 1, seed=1), torch.zeros(1, 2, dtype=torch.float64))
+    with pytest.raises(SplineGraphError, match="another model"):
+        sg.enumerate_regions(other, BOX, resume=part)
+
+
+def test_a_budget_that_is_over_at_once_returns_what_there_is() -> None:
+    graph = sg.trace(mlp(6, 24, 24, 1, seed=0), torch.zeros(1, 6, dtype=torch.float64))
+    found = sg.enumerate_regions(graph, box(6), budget=0.2)
+    assert not found.complete
+    assert len(found)
+    assert found.left
+
+
+def test_workers_find_the_same_cells_in_the_same_order() -> None:
+    graph = sg.trace(mlp(3, 8, 8, 1, seed=0), torch.zeros(1, 3, dtype=torch.float64))
+    one, two = (sg.enumerate_regions(graph, box(3), workers=n) for n in (1, 2))
+    assert np.array_equal(one.packed, two.packed)
+    assert np.array_equal(one.points, two.points)
+
+
+def test_a_point_is_one_cell(graph: sg.SplineGraph) -> None:
+    found = sg.enumerate_regions(graph, sg.Box(torch.ones(2), torch.ones(2)))
+    assert (found.count, found.maximal_count) == (1, 1)
+
+
+def test_fixed_coordinates_are_none(graph: sg.SplineGraph) -> None:
+    """A box that is flat in one direction is a segment."""
+    flat = sg.enumerate_regions(graph, sg.Box(torch.tensor([-1.0, 0.3]), torch.tensor([1.0, 0.3])))
+    line = sg.enumerate_regions(graph, sg.Segment(torch.tensor([-1.0, 0.3]), torch.tensor([1.0, 0.3])))
+    assert flat.chart.dim == 1
+    assert keys(flat) == keys(line)
+
+
+def test_two_inputs() -> None:
+    class Two(nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return torch.relu(x + y) - torch.relu(x - 2 * y)
+
+    graph = sg.trace(Two().eval(), (torch.zeros(1, 1).double(), torch.zeros(1, 1).double()))
+    found = sg.enumerate_regions(graph, (box(1), box(1)))
+    assert found.count == 4
+    assert found.verified, found.verified
+    with pytest.raises(DomainError, match="one domain for 2 inputs"):
+        sg.enumerate_regions(graph, box(1))
+
+
+def test_smooth_networks_are_refused_by_name() -> None:
+    graph = sg.trace(nn.Sequential(nn.Linear(2, 3), nn.Tanh()).double().eval(), torch.zeros(1, 2).double())
+    with pytest.raises(UnsupportedOperatorError, match=r"Tanh is not piecewise affine at node .*sg\.spline"):
+        sg.enumerate_regions(graph, BOX)
+
+
+@pytest.mark.parametrize(
+    ("domain", "message"),
+    [
+        (lambda: sg.Box.everything((2,)), "unbounded"),
+        (lambda: box(3), "points of shape"),
+        (lambda: sg.Box(torch.tensor([0.0, torch.nan]), torch.ones(2)), "NaN"),
+        (lambda: sg.Box(torch.ones(2), torch.zeros(2)), "lower > upper"),
+        (lambda: "everywhere", "no domain"),
+    ],
+)
+def test_bad_domains(graph: sg.SplineGraph, domain: Any, message: str) -> None:
+    with pytest.raises(SplineGraphError, match=message):
+        sg.enumerate_regions(graph, domain())
+
+
+@pytest.mark.parametrize("asked", [{"limit": 0}, {"budget": 0.0}, {"workers": 0}, {"method": "magic"}])
+def test_bad_requests(graph: sg.SplineGraph, asked: Any) -> None:
+    with pytest.raises(SplineGraphError, match=next(iter(asked))):
+        sg.enumerate_regions(graph, BOX, **asked)
+
+
+def test_many_coordinates_are_refused() -> None:
+    graph = sg.trace(mlp(20, 4, 1), torch.zeros(1, 20, dtype=torch.float64))
+    with pytest.raises(DomainError, match="20 free coordinates"):
+        sg.enumerate_regions(graph, box(20))
+
+
+def test_discontinuous_networks_are_searched() -> None:
+    class Steps(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.round(2 * x).sum(1, keepdim=True)
+
+    graph = sg.trace(Steps().eval(), torch.zeros(1, 2, dtype=torch.float64))
+    found = sg.enumerate_regions(graph, BOX)
+    assert found.method == "search"
+    assert found.count == 25
+    with pytest.raises(DomainError, match="not continuous"):
+        sg.enumerate_regions(graph, BOX, method="mesh")
