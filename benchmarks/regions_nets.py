@@ -71,15 +71,15 @@ def plane_through_image_space(name: str, cells: int | None = None) -> Case:
     generator = torch.Generator().manual_seed(1)
     origin = torch.rand(784, generator=generator, dtype=torch.float64)
     random = torch.randn(784, 2, generator=generator, dtype=torch.float64)
-    u, v = 10 * torch.linalg.qr(random)[0].T
+    u, v = torch.linalg.qr(random)[0].T
     weights = linears(net)
     first, bias = weights[0]
-    weights[0] = first @ torch.stack([u, v], 1), bias + first @ origin
-    return Case(name, net, (784,), Plane(origin, u, v, extent=1.0), weights, cells)
+    weights[0] = 10 * first @ torch.stack([u, v], 1), bias + first @ origin
+    return Case(name, net, (784,), Plane(origin, u, v, extent=10.0), weights, cells)
 
 
 def digits(name: str, module: str, extent: float) -> Case:
-    """The plane through three digits, around their mean: `extent` of the way to where their differences reach."""
+    """A square on the plane through three digits, around their mean; `extent` is half its side, in pixel values."""
     import importlib
 
     net = importlib.import_module(f"examples.{module}").model.double().eval()

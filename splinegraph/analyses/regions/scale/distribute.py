@@ -231,8 +231,10 @@ class _State:
                 return []
             suspects[0].state = "running"
             return suspects[:1]
-        share = len(waiting) // (2 * self.pool.workers) if self.pool.workers > 1 else TOGETHER
-        return self.line.take(max(1, min(TOGETHER, share)))
+        if self.pool.workers == 1:
+            return self.line.take(TOGETHER, TOGETHER)
+        share = min(len(waiting), TOGETHER) // (2 * self.pool.workers)
+        return self.line.take(max(1, share), TOGETHER)
 
     def take(self, number: int, result: list[Run] | Exception) -> None:
         """Enter what a worker found, or that it died."""
