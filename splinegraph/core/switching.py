@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 __all__ = ["Breaks", "Contest", "Switching"]
@@ -67,6 +69,30 @@ class Contest:
     def units(self) -> int:
         """Number of units."""
         return len(self.position)
+
+    def columns(self, sizes: Sequence[int]) -> Tensor:
+        """Return the entry at each place, of the arguments flattened and put one behind the other; -1 for none.
+
+        Parameters
+        ----------
+        sizes : sequence of int
+            Entries of the arguments.
+
+        Returns
+        -------
+        Tensor of shape (units, width), int64
+        """
+        starts = torch.tensor([0, *sizes[:-1]]).cumsum(0)
+        return torch.where(self.position >= 0, self.position + starts[self.argument], -1)
+
+    @property
+    def ranks(self) -> Tensor:
+        """How many units are ahead of each in its ranking, shape (units,), int64."""
+        found, ahead = torch.zeros_like(self.after), self.after
+        while bool((ahead >= 0).any()):
+            found += ahead >= 0
+            ahead = torch.where(ahead >= 0, self.after[ahead.clamp(min=0)], ahead)
+        return found
 
 
 Switching = Breaks | Contest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -38,6 +38,14 @@ MOST_BYTES = 2**32
 
 MOST_COORDINATES = 16
 """Free coordinates beyond which no search ends: 2^16 orthants of one layer alone."""
+
+LOST = 1e-9
+"""Share of the area that polygons may lose to rounding of their corners; more says that cells are missing."""
+
+STALLED = "a linear program did not end: cells may be missing"
+UNPLACED = "a part of the area was lost to rounding: cells may be missing"
+COVERED = "% of the area is covered"
+"""Notes on results: what has this in it once is never complete, and what says how far it is holds until it goes on."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,6 @@ class Found:
     left: tuple[bytes, ...] = ()
     complete: bool = True
     notes: tuple[str, ...] = ()
-    stats: dict[str, Any] = field(default_factory=dict)
 
 
 def enumerate_regions(
@@ -153,7 +160,7 @@ def enumerate_regions(
     4
     """
     started = time.monotonic()
-    _check_request(limit, budget, workers, method)
+    _check_request(limit, budget, workers, method, verify)
     _check_graph(graph)
     chart = chart_of(graph, on)
     _check_chart(chart)
@@ -191,9 +198,7 @@ def _result(
         return partition
     verification = check(partition, level="full" if verify == "full" else "cheap", seed=seed)
     if not verification.ok and found.method == "mesh":
-        again = _search(work, 1)
-        note = f"the mesh failed its check ({verification.failure}); these are the cells of the search"
-        again = dataclasses.replace(again, notes=(*again.notes, note))
+        again = _instead(work, f"the mesh failed its check ({verification.failure})")
         return _result(work, on, again, started, verify, seed)
     return dataclasses.replace(partition, verified=verification)
 
@@ -259,10 +264,14 @@ def _mesh(work: Work) -> Found | None:
     except Exceeded:
         return None
     if found.anomalies:
-        note = f"{found.anomalies} lines crossed faces of the mesh oddly; these are the cells of the search"
-        again = _search(work, 1)
-        return dataclasses.replace(again, notes=(*again.notes, note))
+        return _instead(work, f"{found.anomalies} lines crossed faces of the mesh oddly")
     return Found(found.cells, "mesh", found.mesh)
+
+
+def _instead(work: Work, why: str) -> Found:
+    """Return the cells of a plane by an algorithm that shares no vertices, and say why."""
+    found = _stream(work) if widest(work.graph) > COMPILED else _search(work, 1)
+    return dataclasses.replace(found, notes=(*found.notes, f"{why}; these are the cells of the {found.method}"))
 
 
 def _search(work: Work, workers: int, tasks: Sequence[bytes] | None = None) -> Found:
@@ -271,7 +280,7 @@ def _search(work: Work, workers: int, tasks: Sequence[bytes] | None = None) -> F
     from splinegraph.analyses.regions.search.search import search
 
     found = search(work.graph, work.chart, layers=work.layers, limit=work.limit, deadline=work.deadline, tasks=tasks)
-    notes = () if found.sound else ("a linear program did not end: cells may be missing",)
+    notes = () if found.sound else (STALLED,)
     return Found(found.cells, "search", None, tuple(found.left), found.complete and found.sound, notes)
 
 
@@ -288,6 +297,7 @@ def _shared(work: Work, workers: int, tasks: Sequence[bytes] | None) -> Found:
 
 def _stream(work: Work, tasks: Sequence[bytes] | None = None) -> Found:
     """Return cells face by face, at most as many as 4 GiB hold the codes of."""
+    from splinegraph.analyses.regions.partition.volumes import domain_volume
     from splinegraph.analyses.regions.stream.result import Task
     from splinegraph.analyses.regions.stream.stream import stream
 
@@ -298,8 +308,12 @@ def _stream(work: Work, tasks: Sequence[bytes] | None = None) -> Found:
         work.graph, work.chart, layers=work.layers, limit=limit, deadline=work.deadline, tasks=todo, keep_codes=True
     )
     left = tuple(task.to_bytes() for task in found.left)
-    notes = () if found.complete else (f"{100 * found.covered / found.area:.3g} % of the area is covered",)
-    return Found(found.cells, "stream", None, left, found.complete, notes)
+    lost = found.stats["unplaced"] > 0 or abs(found.lost) > LOST * found.area
+    notes = (UNPLACED,) if lost else ()
+    if left and len(found):
+        share = 1 - (found.area - found.covered - found.lost) / domain_volume(work.chart, found.cells.points[0])
+        notes += (f"{100 * min(share, 0.999):.3g} {COVERED}",)
+    return Found(found.cells, "stream", None, left, found.complete and not lost, notes)
 
 
 def _carry_on(work: Work, before: Partition, workers: int) -> Found:
@@ -315,13 +329,15 @@ def _carry_on(work: Work, before: Partition, workers: int) -> Found:
         raise SplineGraphError("the result to resume is of another model", remedy="give the graph that it belongs to")
     found = _stream(work, before.left) if before.method == "stream" else _search(work, workers, before.left)
     cells = Cells.concat([before.cells, found.cells])
-    return dataclasses.replace(found, cells=cells, notes=(*before.notes, *found.notes))
+    notes = tuple(note for note in before.notes if not note.endswith(COVERED))
+    complete = found.complete and STALLED not in notes and UNPLACED not in notes
+    return dataclasses.replace(found, cells=cells, complete=complete, notes=tuple(dict.fromkeys(notes + found.notes)))
 
 
 # what is refused
 
 
-def _check_request(limit: int | None, budget: float | None, workers: int, method: str) -> None:
+def _check_request(limit: int | None, budget: float | None, workers: int, method: str, verify: bool | str) -> None:
     if limit is not None and limit < 1:
         raise SplineGraphError(f"limit is {limit}", remedy="give at least 1")
     if budget is not None and not budget > 0:
@@ -329,7 +345,9 @@ def _check_request(limit: int | None, budget: float | None, workers: int, method
     if workers < 1:
         raise SplineGraphError(f"workers is {workers}", remedy="give at least 1")
     if method not in ("auto", "mesh", "search", "stream"):
-        raise SplineGraphError(f"there is no method {method!r}", remedy="choose of auto, mesh, search, stream")
+        raise SplineGraphError(f"there is no method {method!r}", remedy="choose auto, mesh, search or stream")
+    if verify not in (True, False, "cheap", "full"):
+        raise SplineGraphError(f"verify is {verify!r}", remedy="choose 'cheap', 'full' or False")
 
 
 def _check_graph(graph: SplineGraph) -> None:

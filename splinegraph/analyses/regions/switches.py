@@ -68,18 +68,15 @@ def _comparisons(
     contest: Contest, boxes: Sequence[Box], lower: NDArray[np.float64], upper: NDArray[np.float64]
 ) -> tuple[dict[int, int], int]:
     """Return the pairs of entries that are compared and overlap, and the number of codes."""
-    starts = np.cumsum([0, *(box.lower.numel() for box in boxes[:-1])])
-    present = contest.position.numpy() >= 0
-    place = np.where(present, starts[contest.argument.numpy()] + contest.position.numpy(), 0)
+    place = contest.columns([box.lower.numel() for box in boxes]).numpy()
+    present = place >= 0
+    place = np.where(present, place, 0)
     low, high = (lower, upper) if contest.largest else (-upper, -lower)
     after = contest.after.numpy()
     best = np.where(present, low[place], -np.inf).max(axis=1)
     # whoever is always below another one never wins, unless that one has won before
     present &= (high[place] >= best[:, None]) | (after >= 0)[:, None]
-    depth = np.zeros(len(after), dtype=np.int64)
-    for unit in np.flatnonzero(after >= 0).tolist():
-        depth[unit] = depth[after[unit]] + 1
-    ways = Counter(np.maximum(present.sum(axis=1) - depth, 1).tolist())
+    ways = Counter(np.maximum(present.sum(axis=1) - contest.ranks.numpy(), 1).tolist())
     codes = math.prod(k**n for k, n in ways.items())
     units, width = place.shape
     pairs: list[NDArray[np.int64]] = []

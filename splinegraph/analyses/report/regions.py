@@ -207,9 +207,7 @@ def _crossed(graph: SplineGraph, few: Few) -> np.ndarray[Any, np.dtype[np.int64]
 
     points = [few.first[index] for index in sorted(few.first)[:CHORDS]]
     pairs = [
-        (a, b)
-        for a, b in itertools.pairwise(points)
-        if any(not torch.equal(x, y) for x, y in zip(a, b, strict=True))
+        (a, b) for a, b in itertools.pairwise(points) if any(not torch.equal(x, y) for x, y in zip(a, b, strict=True))
     ]
     if not pairs:
         return None

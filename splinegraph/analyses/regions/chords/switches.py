@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,13 +31,13 @@ Snaps = tuple[Tensor, Tensor, Tensor]
 """Entries that are at a level, but for rounding: (vertex, unit, level)."""
 
 
-def cut(line: Subdivision, switching: Switching, rows: Rows, starts: list[int]) -> tuple[Tensor, Snaps | None]:
+def cut(line: Subdivision, switching: Switching, rows: Rows, sizes: Sequence[int]) -> tuple[Tensor, Snaps | None]:
     """Insert a vertex wherever a unit switches.
 
     Parameters
     ----------
-    starts : list of int
-        Where the entries of each argument begin in a row.
+    sizes : sequence of int
+        Entries of each argument in a row.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def cut(line: Subdivision, switching: Switching, rows: Rows, starts: list[int]) 
     """
     if isinstance(switching, Breaks):
         return _cut_at_breaks(line, switching, rows)
-    return _cut_contest(line, switching, rows, starts), None
+    return _cut_contest(line, switching, rows, sizes), None
 
 
 # breakpoints
@@ -136,11 +136,9 @@ def _above(line: Subdivision, x: Tensor, middle: Tensor, level: float, closed: b
 # contests
 
 
-def _cut_contest(line: Subdivision, contest: Contest, rows: Rows, starts: list[int]) -> Tensor:
+def _cut_contest(line: Subdivision, contest: Contest, rows: Rows, sizes: Sequence[int]) -> Tensor:
     device = line.t.device
-    column = torch.tensor(starts, device=device)[contest.argument.to(device)] + contest.position.to(device)
-    column = column.masked_fill(contest.position.to(device) < 0, -1)
-    depth = _ranks(contest.after).to(device)
+    column, depth = contest.columns(sizes).to(device), contest.ranks.to(device)
     done: list[tuple[Tensor, Tensor, int]] = []
     number = torch.empty(contest.units, dtype=torch.int64, device=device)  # of a unit within its rank
     before: _Rank | None = None
@@ -156,15 +154,6 @@ def _cut_contest(line: Subdivision, contest: Contest, rows: Rows, starts: list[i
     for units, found, stage in done:
         code[:, units] = found[line.ancestors(stage)]
     return code
-
-
-def _ranks(after: Tensor) -> Tensor:
-    """Return how many units are ahead of each."""
-    ahead, rank = after.clone(), torch.zeros_like(after)
-    while bool((ahead >= 0).any()):
-        rank += ahead >= 0
-        ahead = torch.where(ahead >= 0, after[ahead.clamp(min=0)], ahead)
-    return rank
 
 
 class _Rank:

@@ -107,7 +107,7 @@ class ChordWalk:
 
         switching = self._switching_of(node, operator, held)
         sizes = [math.prod(self.graph[arg].shape) for arg in node.args]
-        code, snaps = cut(line, switching, rows, [sum(sizes[:i]) for i in range(len(sizes))])
+        code, snaps = cut(line, switching, rows, sizes)
         layer = self.layers[node.name]
         codes[node.name] = line.stage, pack(code.to(layer.dtype), layer.bits)
         if not operator.continuous:

@@ -39,16 +39,11 @@ class Ranking:
     @classmethod
     def of(cls, contest: Contest, sizes: Sequence[int]) -> Ranking:
         """Return the table of a contest between arguments of the given sizes."""
-        starts = np.cumsum([0, *sizes[:-1]])
-        position, after = contest.position.numpy(), contest.after.numpy()
-        if position.shape[1] > np.iinfo(np.int16).max:
-            raise UnsupportedOperatorError(f"a maximum over {position.shape[1]} entries is too wide for a mesh")
-        member = np.where(position >= 0, position + starts[contest.argument.numpy()], -1)
-        rank = np.zeros(len(after), dtype=np.int64)
-        for u in np.flatnonzero(after >= 0):  # in increasing order: that of the unit ahead is known
-            rank[u] = rank[after[u]] + 1
+        member, rank = contest.columns(sizes).numpy(), contest.ranks.numpy()
+        if member.shape[1] > np.iinfo(np.int16).max:
+            raise UnsupportedOperatorError(f"a maximum over {member.shape[1]} entries is too wide for a mesh")
         ranks = [np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1)]
-        return cls(np.ascontiguousarray(member), after, ranks, 1.0 if contest.largest else -1.0)
+        return cls(np.ascontiguousarray(member), contest.after.numpy(), ranks, 1.0 if contest.largest else -1.0)
 
     @property
     def units(self) -> int:

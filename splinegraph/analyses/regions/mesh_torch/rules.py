@@ -166,13 +166,12 @@ class ContestRule(Rule):
 
     def __init__(self, switching: Contest, sizes: Sequence[int], values: Tensor) -> None:
         super().__init__(values if switching.largest else -values)
-        starts = torch.tensor([sum(sizes[:i]) for i in range(len(sizes))])
-        position, device = switching.position, values.device
-        member = torch.where(position >= 0, starts[switching.argument] + position, -1)
+        device, member = values.device, switching.columns(sizes)
         self.member, self.after = member.to(device), switching.after.to(device)
         largest = torch.cat([values.abs().amax(0), values.new_zeros(1)])[self.member].amax(1)
         self.tol = (ON_BOUNDARY * largest).clamp(min=SMALLEST)
-        self.ranks = _ranks(switching.after)
+        rank = switching.ranks
+        self.ranks = [(rank == r).nonzero()[:, 0] for r in range(int(rank.max()) + 1 if len(rank) else 1)]
         self.units = torch.arange(len(member), device=device)[self.ranks[0].to(device)]
         self.place = Rows(torch.full((1, len(member)), -1, dtype=torch.int32, device=device))
 
@@ -260,12 +259,3 @@ class ContestRule(Rule):
     def codes(self, net: Net) -> Tensor:
         self.place.all[:, self.units] = self._settled(net)
         return self.place.all
-
-
-def _ranks(after: Tensor) -> list[Tensor]:
-    """Return the units with none ahead of them, those with one, and so on."""
-    depth = torch.zeros_like(after)
-    for unit, ahead in enumerate(after.tolist()):
-        if ahead >= 0:
-            depth[unit] = depth[ahead] + 1
-    return [(depth == d).nonzero()[:, 0] for d in range(int(depth.max()) + 1 if len(depth) else 1)]

@@ -111,15 +111,14 @@ def _breaks(found: Breaks, values: list[Floats], slopes: list[Floats], noise: fl
 
 
 def _contest(found: Contest, values: list[Floats], slopes: list[Floats], noise: float) -> NDArray[np.int32]:
-    starts = np.cumsum([0, *(v.shape[1] for v in values[:-1])])
-    place = starts[found.argument.numpy()] + found.position.numpy()
-    absent = found.position.numpy() < 0
+    place = found.columns([v.shape[1] for v in values]).numpy()
+    absent = place < 0
     sign = 1.0 if found.largest else -1.0
     z, dz = sign * np.concatenate(values, axis=1), sign * np.concatenate(slopes, axis=1)
     code = np.empty((len(z), found.units), dtype=np.int32)
     winners = np.empty((len(z), found.units), dtype=np.int64)
-    after = found.after.numpy()
-    for units in _rounds(after):
+    after, rank = found.after.numpy(), found.ranks.numpy()
+    for units in (np.flatnonzero(rank == r) for r in range(int(rank.max(initial=-1)) + 1)):
         here, slope = z[:, np.where(absent, 0, place)[units]], dz[:, np.where(absent, 0, place)[units]]
         out = np.broadcast_to(absent[units], here.shape).copy()
         ahead = after[units]
@@ -131,14 +130,6 @@ def _contest(found: Contest, values: list[Floats], slopes: list[Floats], noise: 
             np.broadcast_to(place[units], here.shape), code[:, units][..., None].astype(np.int64), axis=2
         )[..., 0]
     return code
-
-
-def _rounds(after: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Return the units by how many are ahead of them."""
-    depth = np.zeros(len(after), dtype=np.int64)
-    for unit in np.flatnonzero(after >= 0):  # those ahead come first
-        depth[unit] = depth[after[unit]] + 1
-    return [np.flatnonzero(depth == k) for k in range(int(depth.max(initial=-1)) + 1)]
 
 
 def _best(z: Floats, dz: Floats, out: NDArray[np.bool_], noise: float) -> NDArray[np.int32]:

@@ -138,7 +138,7 @@ def _clip(start: Floats, end: Floats, c1: int, c2: int, scale: float) -> tuple[F
 def _in_cells(partition: Partition, c1: int, c2: int) -> Crossing:
     """Return the cells where f[c1] = f[c2] is a facet of the part in which c1 is the class.
 
-    That part is found by a largest ball in it; cells that the ball around their center settles are left out.
+    That part is found by a largest ball in it: one linear program per cell, and those of its facets.
     """
     found = [_meets(partition, rows, c1, c2) for rows in chunks(partition)]
     return Crossing(np.concatenate([np.zeros(0, np.int64), *found]))

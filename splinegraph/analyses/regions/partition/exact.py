@@ -125,8 +125,7 @@ class _Exact:
         if isinstance(switching, Breaks):
             self.rows += _between(switching, forms, flat)
         else:
-            starts = np.cumsum([0, *(len(arg.numbers) for arg in args[:-1])])
-            self.rows += _ahead(switching, forms, flat, starts)
+            self.rows += _ahead(switching, forms, flat, [len(arg.numbers) for arg in args])
 
 
 def _between(breaks: Breaks, forms: list[list[Fraction]], code: list[int]) -> list[list[Fraction]]:
@@ -142,11 +141,10 @@ def _between(breaks: Breaks, forms: list[list[Fraction]], code: list[int]) -> li
 
 
 def _ahead(
-    contest: Contest, forms: list[list[Fraction]], code: list[int], starts: NDArray[np.int64]
+    contest: Contest, forms: list[list[Fraction]], code: list[int], sizes: Sequence[int]
 ) -> list[list[Fraction]]:
     """Return winner - rival for all rivals that take part."""
-    place = (starts[contest.argument.numpy()] + contest.position.numpy()).tolist()
-    present = (contest.position.numpy() >= 0).tolist()
+    place = contest.columns(sizes).tolist()
     after, sign = contest.after.tolist(), 1 if contest.largest else -1
     winners = [place[unit][k] for unit, k in enumerate(code)]
     rows = []
@@ -155,8 +153,8 @@ def _ahead(
         while ahead >= 0:
             gone.add(winners[ahead])
             ahead = after[ahead]
-        for rival, there in zip(place[unit], present[unit], strict=True):
-            if there and rival not in gone:
+        for rival in place[unit]:
+            if rival >= 0 and rival not in gone:
                 rows.append([sign * (a - b) for a, b in zip(forms[winner], forms[rival], strict=True)])
     return rows
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,13 +11,16 @@ from splinegraph.analyses.packing import Bytes
 
 __all__ = ["CodeIndex"]
 
+BYTES = 2**26
+"""Of codes that are copied at a time."""
+
 
 class CodeIndex:
     """Rows of packed codes by their content; the first of equal ones is found.
 
     Notes
     -----
-    One dictionary of byte strings: exact, about 150 bytes a cell.
+    One dictionary of byte strings: exact, about 150 bytes a cell and its code once more.
     """
 
     def __init__(self, packed: Bytes) -> None:
@@ -31,7 +36,10 @@ class CodeIndex:
         return np.fromiter((get(key, -1) for key in _bytes(packed)), np.int64, len(packed))
 
 
-def _bytes(packed: Bytes) -> list[bytes]:
+def _bytes(packed: Bytes) -> Iterator[bytes]:
     width = packed.shape[1]
-    raw = np.ascontiguousarray(packed).tobytes()
-    return [raw[i * width : (i + 1) * width] for i in range(len(packed))]
+    step = max(1, BYTES // max(width, 1))
+    for start in range(0, len(packed), step):
+        raw = np.ascontiguousarray(packed[start : start + step]).tobytes()
+        for i in range(min(step, len(packed) - start)):
+            yield raw[i * width : (i + 1) * width]

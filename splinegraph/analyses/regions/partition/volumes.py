@@ -14,16 +14,15 @@ from splinegraph.analyses.regions.partition.uniform import sample_domain
 from splinegraph.core.domains.chart import Chart
 
 if TYPE_CHECKING:
-    from splinegraph.analyses.regions.geometry.polytopes import Polytopes
     from splinegraph.analyses.regions.partition.partition import Partition
 
 __all__ = ["Volumes", "domain_volume", "intervals", "volume_of", "volumes_of"]
 
 MOST_HULLS = 20_000
-"""Cells up to which hulls are made: some milliseconds each."""
+"""Cells up to which volumes are worked out: up to some milliseconds each."""
 
 MOST_DIMENSIONS = 6
-"""Dimension up to which hulls are made."""
+"""Dimension up to which volumes are worked out."""
 
 SAMPLES = 1_000_000
 
@@ -61,9 +60,9 @@ def volumes_of(partition: Partition, *, samples: int | None = None, seed: int = 
 
     Notes
     -----
-    D = 1, 2: lengths and areas. Otherwise the hull of each cell's vertices (qhull), and random points where
-    there are more than `MOST_HULLS` cells or `MOST_DIMENSIONS` dimensions. A cell that no point hits has
-    volume 0 there, with the error of one hit.
+    D = 1, 2: lengths and areas. Otherwise from facets or vertices, see `geometry.vertices.volumes`, and by random
+    points where there are more than `MOST_HULLS` cells or `MOST_DIMENSIONS` dimensions. A cell that no point hits
+    has volume 0 there, with the error of one hit.
     """
     if samples is None:
         known: Volumes | None = partition._cache.get("volumes")
@@ -84,16 +83,19 @@ def _best(partition: Partition, seed: int) -> Volumes:
         return Volumes(np.zeros(count), np.zeros(count), "exact")
     if count > MOST_HULLS or dim > MOST_DIMENSIONS:
         return _sampled(partition, SAMPLES, seed)
-    values = np.concatenate(
-        [_hulls(polytopes_of(partition, rows), partition.points[rows]) for rows in chunks(partition)]
-    )
+    from splinegraph.analyses.regions.geometry.vertices import volumes
+
+    parts = [volumes(polytopes_of(partition, rows), partition.points[rows]) for rows in chunks(partition)]
+    values = np.concatenate([np.zeros(0), *parts])
     return Volumes(values, np.zeros(count), "exact")
 
 
 def volume_of(partition: Partition, i: int) -> float:
-    """Return the volume of one cell of two or more dimensions, by the hull of its vertices."""
+    """Return the volume of one cell of two or more dimensions."""
+    from splinegraph.analyses.regions.geometry.vertices import volumes
+
     rows = np.array([i])
-    return float(_hulls(polytopes_of(partition, rows), partition.points[rows])[0])
+    return float(volumes(polytopes_of(partition, rows), partition.points[rows])[0])
 
 
 def intervals(partition: Partition) -> Floats:
@@ -117,36 +119,13 @@ def domain_volume(chart: Chart, inside: Floats) -> float:
     if chart.dim == 1:
         ratios = h / G[:, 0]
         return float(ratios[G[:, 0] > 0].min() - ratios[G[:, 0] < 0].max())
-    return _hull(G, h, inside) if chart.dim <= MOST_DIMENSIONS else float("nan")
-
-
-def _hulls(polytopes: Polytopes, points: Floats) -> Floats:
-    """Return the volume of each polytope around its interior point."""
-    from splinegraph.analyses.regions.geometry.facets import facets
-
-    found = facets(polytopes, points)
-    volumes = np.empty(len(polytopes))
-    for i, center in enumerate(found.centers):
-        rows = found.row[found.of(i)]
-        volumes[i] = _hull(polytopes.G[rows], polytopes.h[rows], center)
-    return volumes
-
-
-def _hull(G: Floats, h: Floats, inside: Floats) -> float:
-    """Return the volume of {t : G t <= h}: scaled to size one around its center, else qhull drops thin cells."""
-    from scipy.spatial import ConvexHull, HalfspaceIntersection, QhullError
-
-    norms = np.linalg.norm(G, axis=1)
-    slack = (h - G @ inside) / norms
-    if not len(slack) or not slack.min() > 0:
-        return 0.0
-    scale = float(slack.min())
-    try:
-        corners = HalfspaceIntersection(np.hstack([G / norms[:, None], -slack[:, None] / scale]), np.zeros(G.shape[1]))
-        volume = float(ConvexHull(corners.intersections).volume)
-    except QhullError:
+    if chart.dim > MOST_DIMENSIONS:
         return float("nan")
-    return volume * float(scale ** G.shape[1])
+    from splinegraph.analyses.regions.geometry.hrep import size_of
+    from splinegraph.analyses.regions.geometry.polytopes import Polytopes
+    from splinegraph.analyses.regions.geometry.vertices import volumes
+
+    return float(volumes(Polytopes.of(G, h, size=size_of(chart)), inside[None])[0])
 
 
 def _sampled(partition: Partition, samples: int, seed: int) -> Volumes:

@@ -231,10 +231,8 @@ class _State:
                 return []
             suspects[0].state = "running"
             return suspects[:1]
-        if self.pool.workers == 1:
-            return self.line.take(TOGETHER, TOGETHER)
-        share = min(len(waiting), TOGETHER) // (2 * self.pool.workers)
-        return self.line.take(max(1, share), TOGETHER)
+        share = TOGETHER if self.pool.workers == 1 else len(waiting) // self.pool.workers
+        return self.line.take(max(1, min(TOGETHER, share)))
 
     def take(self, number: int, result: list[Run] | Exception) -> None:
         """Enter what a worker found, or that it died."""

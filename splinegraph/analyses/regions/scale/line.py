@@ -86,19 +86,15 @@ class Line:
         first = self._items[0] if self._items else None
         return sum(task.count for task in first) if isinstance(first, list) else 0
 
-    def take(self, most: int, window: int) -> list[Task]:
-        """Return the last of the first `window` open tasks, at most so many beside each other; they run now.
-
-        The last ones are the largest; what comes first must not wait for too long.
-        """
-        places = [at for at, item in enumerate(self._items) if isinstance(item, Task) and item.state == "open"]
-        places = places[:window]
-        first = len(places)
-        while first and len(places) - first < most and (first == len(places) or places[first - 1] + 1 == places[first]):
-            first -= 1
-        taken = [item for item in map(self._items.__getitem__, places[first:]) if isinstance(item, Task)]
-        for task in taken:
-            task.state = "running"
+    def take(self, most: int) -> list[Task]:
+        """Return the first open tasks that stand beside each other, at most so many; they are running now."""
+        taken: list[Task] = []
+        for item in self._items:
+            if isinstance(item, Task) and item.state == "open" and len(taken) < most:
+                item.state = "running"
+                taken.append(item)
+            elif taken:
+                break
         return taken
 
     def finish(self, task: Task, count: int, left: Sequence[bytes]) -> list[Task]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,9 @@ import torch
 from splinegraph.analyses.batches import widest
 from splinegraph.analyses.codes import Layer
 from splinegraph.analyses.regions.cells import code_layers
+from splinegraph.analyses.regions.reach import reach
 from splinegraph.analyses.regions.search import tables as at
-from splinegraph.analyses.regions.search.stretches import Stretches, boxes_of
+from splinegraph.analyses.regions.search.stretches import Stretches
 from splinegraph.analyses.regions.search.tables import Floats, Integers, Tables
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import Node, SplineGraph
@@ -150,7 +152,7 @@ def _switchings(
         assert isinstance(operator, SplineOperator)
         switching: Switching | None = operator.switching(shapes)
         if switching is None:
-            boxes = boxes_of(graph, chart, stretches.operators) if boxes is None else boxes
+            boxes = reach(graph, chart) if boxes is None else boxes
             switching = operator.switching(shapes, boxes[layer.name])
         if switching is None:
             raise UnsupportedOperatorError(
@@ -230,9 +232,7 @@ class _Writer:
         row[at.INTERCEPT] = self._floats(_per_unit(switching.intercepts, switching.units))
 
     def _contest(self, row: list[int], switching: Contest, shapes: Sequence[tuple[int, ...]]) -> None:
-        starts = np.concatenate([[0], np.cumsum([int(np.prod(s)) for s in shapes])])
-        position, argument = switching.position.numpy(), switching.argument.numpy()
-        members = np.where(position >= 0, position + starts[argument], -1)
+        members = switching.columns([math.prod(shape) for shape in shapes]).numpy()
         row[at.KIND], row[at.SIGN] = at.CONTEST, 1 if switching.largest else -1
         row[at.WIDTH] = members.shape[1]
         row[at.MEMBER] = self._integers(members)

@@ -13,11 +13,10 @@ from splinegraph.analyses.batches import widest
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.operator import Operator, Piece
-from splinegraph.core.values import Box
 from splinegraph.core.walk import walk
 from splinegraph.errors import UnsupportedOperatorError
 
-__all__ = ["Stretches", "boxes_of"]
+__all__ = ["Stretches"]
 
 CHUNK = 2**24
 """Entries of one node's value that are pushed at a time."""
@@ -98,25 +97,3 @@ class Stretches:
 def _flat(xs: Sequence[Tensor], leading: int) -> Tensor:
     """Return the arguments flattened, one behind the other."""
     return torch.cat([x.to(torch.float64).flatten(leading) for x in xs], dim=leading)
-
-
-def boxes_of(graph: SplineGraph, chart: Chart, operators: Mapping[str, Operator]) -> dict[str, tuple[Box, ...]]:
-    """Return interval bounds of every node's arguments over the domain's bounding box."""
-    middle, radius = (chart.lower + chart.upper) / 2, (chart.upper - chart.lower) / 2
-    center = chart.flatten(chart.lift(middle[None]))[0]
-    spread = radius @ chart.flatten(chart.basis()).abs()
-    found: dict[str, tuple[Box, ...]] = {}
-
-    def visit(node: Node, operator: Operator, boxes: tuple[Box, ...]) -> Box:
-        found[node.name] = boxes
-        return operator.bounds(*boxes)
-
-    lowers, uppers = chart.split(center - spread), chart.split(center + spread)
-    with torch.no_grad():
-        walk(
-            graph,
-            [Box(a[None], b[None]) for a, b in zip(lowers, uppers, strict=True)],
-            visit,
-            operators=operators,
-        )
-    return found

@@ -56,11 +56,9 @@ class Table:
             nothing = np.zeros((0, 1), dtype=np.int64)
             ends, closed = switching.breakpoints.double().numpy(), switching.closed_left.numpy()
             return cls(ends, closed, switching.first, nothing, nothing[:, 0])
-        starts = torch.tensor([sum(sizes[:i]) for i in range(len(sizes))])
-        position = torch.where(switching.position >= 0, switching.position + starts[switching.argument], -1)
         none = np.zeros(0)
         return cls(
-            none, none.astype(bool), 0, position.contiguous().numpy(), switching.after.contiguous().numpy(),
+            none, none.astype(bool), 0, switching.columns(sizes).contiguous().numpy(), switching.after.contiguous().numpy(),
             1.0 if switching.largest else -1.0,
         )  # fmt: skip
 

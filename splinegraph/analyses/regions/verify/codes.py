@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +19,9 @@ from splinegraph.analyses.regions.verify.verification import Check
 from splinegraph.core.operator import SplineOperator
 
 __all__ = ["points_inside", "same_codes", "same_codes_around", "unique_codes", "violations"]
+
+BYTES = 2**26
+"""Of codes that are compared at a time."""
 
 
 def unique_codes(partition: Partition) -> Check:
@@ -55,8 +60,8 @@ def same_codes_around(partition: Partition, seed: int, *, full: bool) -> Check:
 def _same(partition: Partition, name: str, rows: NDArray[np.int64], points: Floats) -> Check:
     if not len(rows):
         return Check.skipped(name, "no cells")
-    found = codes(partition.graph, *partition.chart.lift(torch.from_numpy(points))).packed
-    other = np.flatnonzero((found != partition.packed[rows]).any(axis=1))
+    parts = _parts(partition, rows)
+    other = np.concatenate([part.start + _other(partition, rows[part], points[part]) for part in parts])
     wrong, tied = violations(partition, rows[other], points[other]) if len(other) else (np.zeros(0, bool), 0)
     detail = f"{len(rows)} of {len(partition)} cells"
     if tied:
@@ -64,6 +69,19 @@ def _same(partition: Partition, name: str, rows: NDArray[np.int64], points: Floa
     if wrong.any():
         detail += f", {int(wrong.sum())} with another code; the first is cell {rows[other[wrong][0]]}"
     return Check.of(name, not wrong.any(), detail, cells=len(rows), wrong=int(wrong.sum()), tied_units=tied)
+
+
+def _parts(partition: Partition, rows: NDArray[np.int64]) -> Iterator[slice]:
+    """Yield slices of the rows, some at a time: the codes of wide networks are large."""
+    step = max(1, BYTES // max(partition.packed.shape[1], 1))
+    for start in range(0, len(rows), step):
+        yield slice(start, start + step)
+
+
+def _other(partition: Partition, rows: NDArray[np.int64], points: Floats) -> NDArray[np.int64]:
+    """Return at which points the network has another code than the cells."""
+    found = codes(partition.graph, *partition.chart.lift(torch.from_numpy(points))).packed
+    return np.flatnonzero((found != partition.packed[rows]).any(axis=1))
 
 
 def violations(partition: Partition, rows: NDArray[np.int64], points: Floats) -> tuple[NDArray[np.bool_], int]:

@@ -34,7 +34,7 @@ def _agree(partition: Partition, name: str, rows: NDArray[np.int64], maps: Maps,
     gap = np.abs(value - maps(points)).max(axis=1, initial=0.0)
     scale = max(float(np.abs(value).max(initial=0.0)), float(np.abs(maps.A * partition.extent).max(initial=0.0)))
     worst = float(gap.max(initial=0.0)) / scale if scale else 0.0
-    wrong = gap > CLOSE * scale
+    wrong = ~(gap <= CLOSE * scale)  # NaN is wrong
     detail = f"{len(rows)} of {len(partition)} cells, largest difference {worst:.1e}"
     if wrong.any():
         detail += f", {int(wrong.sum())} cells differ; the first is cell {rows[wrong][0]}"

@@ -67,7 +67,7 @@ def random_points(partition: Partition, seed: int, *, level: str) -> Check:
     figures: dict[str, Any] = {"points": count, "missed": len(missed), "tied": tied, "uniform": uniform}
     detail = f"{count - len(missed)} of {count} in a known cell"
     if uniform:
-        bound = clopper_pearson(len(missed), count)
+        bound = clopper_pearson(len(missed) + tied, count)  # those on a boundary are in no known cell either
         figures |= {"missed_volume_at_most": bound, "confidence": CONFIDENCE, "kind": "estimate"}
         detail += f"; missed volume at most {bound:.2g} of the domain at {CONFIDENCE:.0%} confidence"
     if not partition.complete:

@@ -42,9 +42,8 @@ def _between(breaks: Breaks, z: Floats, code: NDArray[np.int64]) -> Floats:
 
 def _ahead(contest: Contest, values: Sequence[Floats], code: NDArray[np.int64]) -> Floats:
     """Return by how much the winner is ahead of the best of those that take part."""
-    starts = np.cumsum([0, *(v.shape[1] for v in values[:-1])])
-    place = starts[contest.argument.numpy()] + contest.position.numpy()
-    absent = contest.position.numpy() < 0
+    place = contest.columns([v.shape[1] for v in values]).numpy()
+    absent = place < 0
     z = np.concatenate(values, axis=1) * (1.0 if contest.largest else -1.0)
     code = np.clip(code, 0, place.shape[1] - 1)
     winner = place[np.arange(contest.units), code]  # (N, units)

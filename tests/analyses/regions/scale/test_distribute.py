@@ -85,7 +85,7 @@ def test_a_limit_gives_the_first_cells_and_the_rest_later(workers: int, limit: i
 
 def test_a_line_that_is_cut_opens_what_comes_behind() -> None:
     line = Line([Task(None)])
-    (root,) = line.take(1, 1)
+    (root,) = line.take(1)
     first, second = line.finish(root, 3, [b"a", b"b"])
     second.state = "running"
     line.finish(second, 4, [b"c"])
@@ -96,15 +96,6 @@ def test_a_line_that_is_cut_opens_what_comes_behind() -> None:
     assert [task.name for task in cut] == [None, b"a", b"b"]  # c will be left of b once more
     assert split is not None
     assert (split.name, split.state, room) == (b"b", "open", 2)
-
-
-def test_the_largest_of_the_first_tasks_are_taken() -> None:
-    line = Line([Task(bytes([i])) for i in range(6)])
-    assert [task.name for task in line.take(2, 4)] == [b"\x02", b"\x03"]
-    assert [task.name for task in line.take(3, 3)] == [b"\x04"]  # what runs stands between
-    assert [task.name for task in line.take(3, 3)] == [b"\x05"]
-    assert [task.name for task in line.take(3, 3)] == [b"\x00", b"\x01"]
-    assert line.take(3, 3) == []
 
 
 def test_time_ends_it_with_what_was_found() -> None:

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from splinegraph.analyses.regions.search.exact import exact_cell
 from splinegraph.analyses.regions.search.search import Search
 from tests.analyses.regions.search.nets import Layer, box, compiled, keys, mlp
+from tests.analyses.regions.search.rational import exact_cell
 from tests.analyses.regions.search.test_architectures import Apply, Pooled
 
 CASES = {

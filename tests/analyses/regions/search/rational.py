@@ -1,4 +1,4 @@
-"""Whether a cell has an interior, decided over the rational numbers: no rounding, no tolerance."""
+"""Whether a cell has an interior, decided over the rational numbers: no rounding, no tolerance. An oracle of its own."""
 
 from __future__ import annotations
 
