@@ -15,9 +15,9 @@ READY := $(VENV)/.ready-$(subst =,-,$(notdir $(TORCH)))
 .DEFAULT_GOAL := help
 
 # Small matrices: a second thread per test worker only costs.
-test: export OMP_NUM_THREADS ?= 1
+test slow: export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types bench coverage clean
+.PHONY: help demo test slow lint types bench coverage clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -30,8 +30,11 @@ help: ## show this list
 demo: $(READY) ## analyze a trained network; results in build/demo
 	$(VENV)/bin/splinegraph analyze examples/digits_cnn.py --data examples/digits.npz --out build/demo
 
-test: $(READY) ## run all tests and the examples in docstrings
-	$(PY) -m pytest -n 2 --dist loadfile
+test: $(READY) ## run the tests and the examples in docstrings
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow"
+
+slow: $(READY) ## run the tests that take longer
+	$(PY) -m pytest -n 2 --dist loadfile -m slow tests
 
 lint: $(READY) ## check style and formatting
 	$(PY) -m ruff check .

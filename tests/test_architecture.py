@@ -15,7 +15,9 @@ PACKAGE = ROOT / "splinegraph"
 FILES = sorted(PACKAGE.rglob("*.py"))
 ALL_FILES = [*FILES, *sorted((ROOT / "tests").rglob("*.py"))]
 
-HEAVY = {"networkx", "scipy", "cvxpy", "sympy", "matplotlib", "numba", "ray", "onnx", "rich", "click", "pandas", "pyarrow"}
+HEAVY = {"click", "cvxpy", "matplotlib", "networkx", "numba", "onnx"} | {
+    "pandas", "pyarrow", "ray", "rich", "scipy", "sympy"
+}  # fmt: skip
 
 LAYERS = {
     "errors": set(),

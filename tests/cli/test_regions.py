@@ -156,6 +156,7 @@ def test_an_interrupt_keeps_what_was_found(splinegraph: Run, monkeypatch: pytest
     assert (Path("out") / "regions.parquet.parts").exists()
 
 
+@pytest.mark.slow
 def test_a_kill_and_a_resume(tmp_path: Path) -> None:
     wide = PLANE.replace("2, 8", "4, 48").replace("8, 3", "48, 48), nn.ReLU(), nn.Linear(48, 3")
     (tmp_path / "net.py").write_text(wide)
@@ -171,7 +172,7 @@ def test_a_kill_and_a_resume(tmp_path: Path) -> None:
     result = subprocess.run([*command, "--resume", "out"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     held = told(tmp_path / "out")
-    graph = sg.load(str(tmp_path / "net.py")).graph
+    graph = sg.trace(sg.load(str(tmp_path / "net.py")).model, torch.zeros(1, 4))
     whole = sg.enumerate_regions(graph, sg.Box(-torch.ones(4), torch.ones(4)), verify=False)
     assert held["activation_cells"] == whole.count > 100_000
 

@@ -240,7 +240,7 @@ def _point(work: Work) -> Found:
 def _segment(work: Work) -> Found:
     from splinegraph.analyses.regions.chords.chords import segment_cells
 
-    cells, _, complete = segment_cells(work.graph, work.chart, limit=work.limit)
+    cells, _, complete = segment_cells(work.graph, work.chart, limit=work.limit, deadline=work.deadline)
     return Found(cells, "segment", complete=complete)
 
 
@@ -309,7 +309,7 @@ def _stream(work: Work, tasks: Sequence[bytes] | None = None) -> Found:
     )
     left = tuple(task.to_bytes() for task in found.left)
     lost = found.stats["unplaced"] > 0 or abs(found.lost) > LOST * found.area
-    notes = (UNPLACED,) if lost else ()
+    notes: tuple[str, ...] = (UNPLACED,) if lost else ()
     if left and len(found):
         share = 1 - (found.area - found.covered - found.lost) / domain_volume(work.chart, found.cells.points[0])
         notes += (f"{100 * min(share, 0.999):.3g} {COVERED}",)
@@ -321,7 +321,8 @@ def _carry_on(work: Work, before: Partition, workers: int) -> Found:
     from splinegraph.analyses.regions.scale.session import chart_hash
 
     if not before.left:
-        why = "it is complete" if before.complete else f"a {before.method} cannot be carried on; raise its limit"
+        stopped = f"a {before.method} cannot be carried on; raise its limit or budget"
+        why = "it is complete" if before.complete else stopped
         raise SplineGraphError("nothing is left to do in the result to resume", why=why)
     if chart_hash(before.chart) != chart_hash(work.chart):
         raise DomainError("the result to resume is of another domain", remedy="give the same one")

@@ -17,7 +17,7 @@ import splinegraph as sg
 from tests.analyses.regions.nets import DEGENERATE, FAMILIES, degenerate, family, mlp
 
 BOX = sg.Box(torch.full((2,), -1.0), torch.full((2,), 1.0))
-SEEDS = range(12)
+SEEDS = range(8)
 
 
 def keys(partition: sg.Partition) -> set[bytes]:

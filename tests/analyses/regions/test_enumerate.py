@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 import splinegraph as sg
+from splinegraph.analyses.regions.chords import enumeration
+from splinegraph.analyses.regions.enumerate import STALLED
 from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
 from tests.analyses.regions.nets import mlp
 
@@ -53,6 +55,26 @@ def test_a_limit_stops_and_the_rest_can_be_had(graph: sg.SplineGraph, method: An
         sg.enumerate_regions(graph, BOX, resume=rest)
 
 
+def test_what_was_missed_before_stays_missed(graph: sg.SplineGraph) -> None:
+    part = sg.enumerate_regions(graph, BOX, method="search", limit=7).replace(notes=(STALLED,))
+    rest = sg.enumerate_regions(graph, BOX, resume=part)
+    assert not rest.left
+    assert not rest.complete
+    assert rest.notes == (STALLED,)
+
+
+def test_a_stream_says_how_far_it_is_until_it_is_there(graph: sg.SplineGraph) -> None:
+    shares, part = [], sg.enumerate_regions(graph, BOX, method="stream", limit=4)
+    while part.left:
+        (note,) = part.notes
+        shares.append(float(note.split(" %")[0]))
+        part = sg.enumerate_regions(graph, BOX, resume=part, limit=4)
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < shares[-1] < 100
+    assert part.complete
+    assert part.notes == ()
+
+
 def test_a_result_of_another_domain_or_model_is_not_carried_on(graph: sg.SplineGraph) -> None:
     part = sg.enumerate_regions(graph, BOX, method="search", limit=7)
     with pytest.raises(DomainError, match="another domain"):
@@ -68,6 +90,17 @@ def test_a_budget_that_is_over_at_once_returns_what_there_is() -> None:
     assert not found.complete
     assert len(found)
     assert found.left
+
+
+def test_a_budget_stops_on_a_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enumeration, "CHUNK", 1)  # 64 vertices at a time
+    graph = sg.trace(mlp(2, 64, 64, 1, seed=0), torch.zeros(1, 2, dtype=torch.float64))
+    segment = sg.Segment(torch.tensor([-3.0, -2.0]), torch.tensor([3.0, 2.5]))
+    whole, part = (sg.enumerate_regions(graph, segment, budget=budget) for budget in (None, 1e-9))
+    assert not part.complete
+    assert 0 < len(part) < len(whole)
+    assert part.verified, part.verified
+    assert np.array_equal(part.packed, whole.packed[: len(part)])
 
 
 def test_workers_find_the_same_cells_in_the_same_order() -> None:
@@ -124,7 +157,9 @@ def test_bad_domains(graph: sg.SplineGraph, domain: Any, message: str) -> None:
         sg.enumerate_regions(graph, domain())
 
 
-@pytest.mark.parametrize("asked", [{"limit": 0}, {"budget": 0.0}, {"workers": 0}, {"method": "magic"}])
+@pytest.mark.parametrize(
+    "asked", [{"limit": 0}, {"budget": 0.0}, {"workers": 0}, {"method": "magic"}, {"verify": "ful"}]
+)
 def test_bad_requests(graph: sg.SplineGraph, asked: Any) -> None:
     with pytest.raises(SplineGraphError, match=next(iter(asked))):
         sg.enumerate_regions(graph, BOX, **asked)

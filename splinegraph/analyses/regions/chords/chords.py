@@ -140,7 +140,8 @@ class Chords:
 
     def _jumps(self, largest: Floats) -> NDArray[np.bool_]:
         """Return where the output jumps between a piece and the next."""
-        rows = [self.graph(*part) for part in chunks(self.graph, self.midpoints())]
+        with torch.no_grad():
+            rows = [self.graph(*part) for part in chunks(self.graph, self.midpoints())]
         outputs = [row if isinstance(row, tuple) else (row,) for row in rows]
         value = torch.cat([torch.cat([y.detach().flatten(1) for y in row], 1) for row in outputs]).cpu()
         half = 0.5 * torch.from_numpy(self.widths)[:, None] * self.slopes
@@ -265,7 +266,9 @@ def _with_ends(pieces: Pieces, offsets: Ints) -> Floats:
     return found
 
 
-def segment_cells(graph: SplineGraph, chart: Chart, *, limit: int | None = None) -> tuple[Cells, Floats, bool]:
+def segment_cells(
+    graph: SplineGraph, chart: Chart, *, limit: int | None = None, deadline: float | None = None
+) -> tuple[Cells, Floats, bool]:
     """Return the cells of a domain with one free coordinate, in order, their breakpoints, and whether these are all.
 
     Parameters
@@ -274,6 +277,8 @@ def segment_cells(graph: SplineGraph, chart: Chart, *, limit: int | None = None)
         With ``dim == 1``.
     limit : int, optional
         Cells after which to stop.
+    deadline : float, optional
+        Of `time.monotonic`; there is always a first part.
 
     Raises
     ------
@@ -293,7 +298,7 @@ def segment_cells(graph: SplineGraph, chart: Chart, *, limit: int | None = None)
     def lift(segment: Tensor, t: Tensor) -> tuple[Tensor, ...]:
         return chart.lift(torch.lerp(torch.tensor(lower).to(t), torch.tensor(upper).to(t), t)[:, None])
 
-    pieces, complete = enumerate_pieces(graph, lift, 1, device=chart.origin.device, limit=limit)
+    pieces, complete = enumerate_pieces(graph, lift, 1, device=chart.origin.device, limit=limit, deadline=deadline)
     offsets = np.array([0, len(pieces)], dtype=np.int64)
     places = lower + (upper - lower) * _with_ends(pieces, offsets)
     middle, half = 0.5 * (places[1:] + places[:-1]), 0.5 * np.diff(places)

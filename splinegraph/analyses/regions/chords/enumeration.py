@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -82,15 +83,27 @@ class Pieces:
 
 
 def enumerate_pieces(
-    graph: SplineGraph, lift: Lift, count: int, *, device: torch.device, limit: int | None = None
+    graph: SplineGraph,
+    lift: Lift,
+    count: int,
+    *,
+    device: torch.device,
+    limit: int | None = None,
+    deadline: float | None = None,
 ) -> tuple[Pieces, bool]:
-    """Return the pieces of `count` segments, at most `limit`, and whether these are all."""
+    """Return the pieces of `count` segments, at most `limit`, and whether these are all.
+
+    At the deadline (of `time.monotonic`) those of the chunks done are returned, at least of one.
+    """
     walker = ChordWalk(graph, device)
     width = max((layer.stop for layer in walker.layers.values()), default=0)
     most = max(FEWEST, CHUNK // widest(graph))
     parts: list[Pieces] = []
     total, complete = 0, True
-    for part in _chunks(walker, lift, count, most, device):
+    for part in _chunks(walker, lift, count, most, device, deadline):
+        if part is None:
+            complete = False
+            break
         parts.append(part)
         total += len(part)
         if limit is not None and total > limit:
@@ -103,11 +116,19 @@ def enumerate_pieces(
     return (found if limit is None or complete else found.head(limit)), complete
 
 
-def _chunks(walker: ChordWalk, lift: Lift, count: int, most: int, device: torch.device) -> Iterator[Pieces]:
-    """Yield pieces chunk by chunk; a segment too rich for one chunk is cut where its vertices are."""
+def _chunks(
+    walker: ChordWalk, lift: Lift, count: int, most: int, device: torch.device, deadline: float | None
+) -> Iterator[Pieces | None]:
+    """Yield pieces chunk by chunk; a segment too rich for one chunk is cut where its vertices are.
+
+    None comes last if the deadline has passed with something left.
+    """
     todo = [(torch.arange(count, device=device), *torch.tensor([[0.0], [1.0]]).double().to(device).expand(2, count))]
-    size = max(1, min(most // 4, 64))
+    size, begun = max(1, min(most // 4, 64)), False
     while todo:
+        if begun and deadline is not None and time.monotonic() > deadline:
+            yield None
+            return
         segment, low, high = todo.pop()
         if len(segment) > size:
             todo.append((segment[size:], low[size:], high[size:]))
@@ -126,6 +147,7 @@ def _chunks(walker: ChordWalk, lift: Lift, count: int, most: int, device: torch.
             continue
         low, high = (line.t[v].cpu().numpy() for v in (line.left, line.left + 1))
         yield Pieces(segment[line.owner].cpu().numpy(), low, high, packed)
+        begun = True
         size = max(1, min(4 * size, int(0.7 * most * len(segment) / len(line.t))))
 
 

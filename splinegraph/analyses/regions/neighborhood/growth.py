@@ -13,6 +13,7 @@ from splinegraph.analyses.batches import widest
 from splinegraph.analyses.codes import Layer, codes
 from splinegraph.analyses.packing import Bytes
 from splinegraph.analyses.regions.cells import Cells, Floats
+from splinegraph.analyses.regions.geometry.hrep import hrep, size_of
 from splinegraph.analyses.regions.neighborhood.distance import distance
 from splinegraph.analyses.regions.neighborhood.walls import Walls, balls, thin, walls
 from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
@@ -67,9 +68,7 @@ class Growth:
 
     def __post_init__(self) -> None:
         chart, graph = self.request.chart, self.request.graph
-        sides = (chart.upper - chart.lower).numpy()
-        sides = sides[np.isfinite(sides) & (sides > 0)]
-        self.size = float(sides.max()) if len(sides) else 1.0
+        self.size = size_of(chart)
         units = sum(layer.units * max(layer.alphabet - 1, 1) for layer in self.request.layers)
         units += len(chart.constraints()[1]) if chart.dim < 4096 else 2 * chart.dim
         fit = 2**24 // ((chart.dim + 1) * max(widest(graph), units, 1))
@@ -142,8 +141,6 @@ class Growth:
         return packed, at
 
     def _walls(self, packed: Bytes, points: Floats, *, walled: bool = True) -> Walls:
-        from splinegraph.analyses.regions.geometry.hrep import hrep
-
         polytopes = hrep(self.request.graph, self.request.chart, packed, points)
         return (walls if walled else balls)(polytopes, points)
 

@@ -58,8 +58,8 @@ class Table:
             return cls(ends, closed, switching.first, nothing, nothing[:, 0])
         none = np.zeros(0)
         return cls(
-            none, none.astype(bool), 0, switching.columns(sizes).contiguous().numpy(), switching.after.contiguous().numpy(),
-            1.0 if switching.largest else -1.0,
+            none, none.astype(bool), 0, switching.columns(sizes).contiguous().numpy(),
+            switching.after.contiguous().numpy(), 1.0 if switching.largest else -1.0,
         )  # fmt: skip
 
 

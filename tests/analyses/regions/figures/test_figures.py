@@ -39,6 +39,7 @@ def square(outputs: int, method: Any = "auto") -> Partition:
     return enumerate_regions(graph, box, method=method, verify=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 2, 5])
 @pytest.mark.parametrize("method", ["mesh", "search"])
 def test_pieces_fill_the_domain_and_have_the_class_of_every_point(outputs: int, method: str) -> None:

@@ -112,6 +112,7 @@ def test_fewer_hyperplanes_than_coordinates_meet_in_every_way(dim: int) -> None:
 # other algorithms
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [

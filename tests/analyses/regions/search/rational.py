@@ -1,4 +1,4 @@
-"""Whether a cell has an interior, decided over the rational numbers: no rounding, no tolerance. An oracle of its own."""
+"""Whether a cell has an interior, decided over the rational numbers: no rounding, and no code of the search."""
 
 from __future__ import annotations
 

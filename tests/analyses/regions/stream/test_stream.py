@@ -53,6 +53,7 @@ def check(graph: sg.SplineGraph, chart: Chart, found: StreamResult) -> None:
     assert np.all(found.cells.radii > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.EXACT)
 def test_every_kind_of_network(name: str) -> None:
     graph = zoo.graph(name)
