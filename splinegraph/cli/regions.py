@@ -107,7 +107,7 @@ def regions(
         render_regions(summary)
     for path in files:
         click.echo(wrote(path), err=json_to == "-")
-    if summary.partition.left and not quiet:
+    if summary.partition.left and summary.partition.method == "search" and not quiet:
         click.echo("go on with: --resume " + str(folder) if folder else "to go on later: --out DIR", err=True)
     ctx.exit(0 if summary.ok else 1)
 

@@ -14,7 +14,10 @@ from splinegraph.analyses.codes import Layer, codes
 from splinegraph.analyses.packing import Bytes
 from splinegraph.core.graph import SplineGraph
 
-__all__ = ["Cells", "Mesh", "code_layers"]
+__all__ = ["STALLED", "Cells", "Mesh", "code_layers"]
+
+STALLED = "a linear program did not end: cells may be missing"
+"""What is noted of cells that are not sound."""
 
 Floats = NDArray[np.float64]
 
@@ -40,11 +43,14 @@ class Cells:
         A point inside each, in the chart's coordinates.
     radii : array of float64, shape (N,)
         Radius of a ball around the point, in these coordinates, that lies in the cell; nan where not worked out.
+    sound : bool
+        Whether every computation that these come from came to an end; if not, others may be missing.
     """
 
     packed: Bytes
     points: Floats
     radii: Floats
+    sound: bool = True
 
     def __post_init__(self) -> None:
         if not len(self.packed) == len(self.points) == len(self.radii):
@@ -55,7 +61,7 @@ class Cells:
 
     def __getitem__(self, rows: Any) -> Cells:
         """Return some of the cells (a slice, a mask or a list of indices)."""
-        return Cells(self.packed[rows], self.points[rows], self.radii[rows])
+        return Cells(self.packed[rows], self.points[rows], self.radii[rows], self.sound)
 
     @classmethod
     def empty(cls, width: int, dim: int) -> Cells:
@@ -65,7 +71,12 @@ class Cells:
     @classmethod
     def concat(cls, parts: Sequence[Cells]) -> Cells:
         """Return the cells of all parts, in order."""
-        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("packed", "points", "radii")))
+        return cls(
+            np.concatenate([p.packed for p in parts]),
+            np.concatenate([p.points for p in parts]),
+            np.concatenate([p.radii for p in parts]),
+            all(p.sound for p in parts),
+        )
 
 
 @dataclass(frozen=True, eq=False)

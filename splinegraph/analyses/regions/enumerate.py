@@ -14,7 +14,7 @@ import torch
 from splinegraph.analyses.batches import widest
 from splinegraph.analyses.codes import Layer
 from splinegraph.analyses.provenance import weight_hash
-from splinegraph.analyses.regions.cells import Cells, Mesh, code_layers
+from splinegraph.analyses.regions.cells import STALLED, Cells, Mesh, code_layers
 from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
@@ -42,7 +42,6 @@ MOST_COORDINATES = 16
 LOST = 1e-9
 """Share of the area that polygons may lose to rounding of their corners; more says that cells are missing."""
 
-STALLED = "a linear program did not end: cells may be missing"
 UNPLACED = "a part of the area was lost to rounding: cells may be missing"
 COVERED = "% of the area is covered"
 """Notes on results: what has this in it once is never complete, and what says how far it is holds until it goes on."""

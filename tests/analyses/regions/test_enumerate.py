@@ -182,3 +182,25 @@ def test_discontinuous_networks_are_searched() -> None:
     assert found.count == 25
     with pytest.raises(DomainError, match="not continuous"):
         sg.enumerate_regions(graph, BOX, method="mesh")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_linear_program_that_does_not_end_is_told(
+    graph: sg.SplineGraph, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it had happened: no network is known on which it does."""
+    from splinegraph.analyses.regions.scale.session import Sharing
+    from splinegraph.analyses.regions.search.search import Search
+
+    go = Search._go
+
+    def stalling(self: Search, *args: Any) -> Any:
+        found = go(self, *args)
+        self.stats["stalls"] += 1
+        return found
+
+    monkeypatch.setattr(Search, "_go", stalling)
+    sharing = None if workers == 1 else Sharing(progress=lambda tick: None)
+    found = sg.enumerate_regions(graph, BOX, method="search", sharing=sharing)
+    assert not found.complete
+    assert "did not end" in found.notes[0]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from splinegraph.analyses.regions.cells import Cells
+from splinegraph.analyses.regions.cells import STALLED, Cells
 from splinegraph.analyses.regions.scale.coverage import Coverage
 from splinegraph.analyses.regions.scale.line import Line, Task
 from splinegraph.analyses.regions.scale.pools import Died, Here, Pool
@@ -77,6 +77,8 @@ class Harvest:
     seconds : float
     coverage : Coverage or None
     line : Line
+    sound : bool
+        Whether every computation came to an end.
     """
 
     parts: Callable[[], Any]
@@ -87,11 +89,12 @@ class Harvest:
     seconds: float
     coverage: Coverage | None
     line: Line
+    sound: bool = True
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left."""
-        return not self.left
+        """Whether nothing is left, and every computation came to an end."""
+        return not self.left and self.sound
 
     @property
     def cells(self) -> Cells | None:
@@ -183,6 +186,7 @@ class _State:
         self.running: dict[int, list[Task]] = {}
         self.notes: list[str] = []
         self.interrupted = self.failed = self.cut = False
+        self.sound = True
         self.began = time.monotonic()
         self.before = self.count = sum(task.count for task in line)
 
@@ -246,6 +250,9 @@ class _State:
             task.strikes = 0
             self.line.finish(task, len(cells), left)
             self.count += len(cells)
+            if not cells.sound:
+                self.sound = False
+                self.notes.append(STALLED)
             if len(cells):
                 self.store.add(task, cells)
                 if self.coverage is not None:
@@ -290,6 +297,7 @@ class _State:
         return Harvest(
             lambda: self.store.cells(self.line), self.count, tuple(task.name for task in left), self.interrupted,
             tuple(dict.fromkeys(self.notes)), time.monotonic() - self.began, self.coverage, self.line,
+            self.sound,
         )  # fmt: skip
 
     def _cut(self, runner: Runner, limit: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +103,9 @@ class Search:
             Sorted by `position`, cells of tasks come in the order of one single run, bit by bit.
         """
         state = self._root() if task is None else load_task(self._empty(), self.program, task)
+        before = self.stats.get("stalls", 0)
         state, cells = self._go(state, limit, deadline)
+        cells = replace(cells, sound=self.stats.get("stalls", 0) == before)
         return cells, split(state, self.program, b"" if task is None else position(task))
 
     def redo(self, packed: NDArray[np.uint8], count: int, *, limit: int | None = None) -> tuple[Cells, bool]:
