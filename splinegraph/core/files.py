@@ -63,7 +63,14 @@ def check_folder(folder: str | os.PathLike[str], name: str) -> None:
     above = next(p for p in (path, *path.absolute().parents) if p.exists())
     if not above.is_dir():
         raise DataError(f"cannot make the folder {path}", why=f"{above} is a file", remedy="choose another folder")
-    check_writable(above / name if above == path else above / f"{name}.probe")
+    if above == path:
+        check_writable(path / name)
+        return
+    try:
+        check_writable(above / f"{name}.{secrets.token_hex(4)}")
+    except DataError as error:
+        why = error.why
+        raise DataError(f"cannot make the folder {path}", why=why, remedy="choose another folder") from error
 
 
 @contextlib.contextmanager

@@ -220,3 +220,14 @@ def test_a_smooth_network_is_refused_by_name(splinegraph: Run) -> None:
     assert result.exit_code == 2
     assert "tanh" in result.stderr.lower()
     assert "sg.spline" in result.stderr
+
+
+def test_a_stream_is_not_kept_in_a_folder(splinegraph: Run) -> None:
+    Path("net.py").write_text(PLANE)
+    Path("out").mkdir()
+    Path("out/regions.json").write_text('{"method": "stream"}')
+    result = splinegraph("regions", "net.py", "--box", "-1", "1", "--resume", "out")
+    assert result.exit_code == 2
+    assert "a stream" in result.stderr
+    assert "is not kept in folders" in " ".join(result.stderr.split())
+    assert [path.name for path in Path("out").iterdir()] == ["regions.json"]

@@ -11,7 +11,7 @@ import pytest
 
 from splinegraph.errors import DataError
 from splinegraph.export import files
-from splinegraph.export.files import make_folder, write_json, write_text
+from splinegraph.export.files import check_folder, make_folder, write_json, write_text
 
 
 class Result:
@@ -64,3 +64,10 @@ def test_folders(tmp_path: Path) -> None:
             make_folder(folder)
     with pytest.raises(DataError, match="cannot write"):
         write_text("", tmp_path / "missing" / "a.txt")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no folder in which nobody can make one")
+def test_a_folder_that_cannot_be_made_is_named_as_asked() -> None:
+    with pytest.raises(DataError, match=r"cannot make the folder /proc/foo: .*; choose another folder") as caught:
+        check_folder("/proc/foo", "report.json")
+    assert "report.json" not in str(caught.value)

@@ -15,6 +15,7 @@ from splinegraph.analyses.batches import widest
 from splinegraph.analyses.codes import Layer
 from splinegraph.analyses.provenance import weight_hash
 from splinegraph.analyses.regions.cells import STALLED, Cells, Mesh, code_layers
+from splinegraph.analyses.regions.requests import check_request, device_of
 from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
@@ -44,6 +45,7 @@ LOST = 1e-9
 
 UNPLACED = "a part of the area was lost to rounding: cells may be missing"
 COVERED = "% of the area is covered"
+INTERRUPTED = "interrupted: these are the cells found until then"
 """Notes on results: what has this in it once is never complete, and what says how far it is holds until it goes on."""
 
 
@@ -139,6 +141,8 @@ def enumerate_regions(
         If a node is not piecewise affine, or its switches cannot be listed; it is named.
     DomainError
         If the domain does not fit the inputs, is unbounded or empty, or has too many free coordinates.
+    SplineGraphError
+        If another argument is not one of those above, or there is no such device.
 
     Notes
     -----
@@ -146,6 +150,9 @@ def enumerate_regions(
     about one vertex per cell. More: depth-first over units, some small linear programs per cell, memory in
     proportion to the depth. The number of cells grows as a power of width and depth whose exponent is the
     dimension.
+
+    Ctrl-C ends a search with what it found, as a limit does; a mesh, a stream or a segment is given up. Worker
+    processes do not import the caller's script.
 
     References
     ----------
@@ -159,12 +166,13 @@ def enumerate_regions(
     4
     """
     started = time.monotonic()
-    _check_request(limit, budget, workers, method, verify)
+    check_request(limit, budget, workers, method, verify)
+    where = None if device is None else device_of(device)
     _check_graph(graph)
     chart = chart_of(graph, on)
     _check_chart(chart)
     deadline = None if budget is None else started + budget
-    work = Work(graph, chart, code_layers(graph), limit, deadline, torch.device(device) if device else None, sharing)
+    work = Work(graph, chart, code_layers(graph), limit, deadline, where, sharing)
     if resume is not None:
         found = _carry_on(work, resume, workers)
     else:
@@ -279,7 +287,7 @@ def _search(work: Work, workers: int, tasks: Sequence[bytes] | None = None) -> F
     from splinegraph.analyses.regions.search.search import search
 
     found = search(work.graph, work.chart, layers=work.layers, limit=work.limit, deadline=work.deadline, tasks=tasks)
-    notes = () if found.sound else (STALLED,)
+    notes = (*(() if found.sound else (STALLED,)), *((INTERRUPTED,) if found.interrupted else ()))
     return Found(found.cells, "search", None, tuple(found.left), found.complete and found.sound, notes)
 
 
@@ -290,8 +298,13 @@ def _shared(work: Work, workers: int, tasks: Sequence[bytes] | None) -> Found:
     cells, harvest = search_shared(
         work.graph, work.chart, work.layers, sharing, limit=work.limit, deadline=work.deadline, tasks=tasks
     )
+    notes = harvest.notes
+    if harvest.interrupted and work.sharing is None:
+        if not len(cells):
+            raise KeyboardInterrupt
+        notes += (INTERRUPTED,)
     left = tuple(b"" if name is None else name for name in harvest.left)
-    return Found(cells, "search", left=left, complete=harvest.complete, notes=harvest.notes)
+    return Found(cells, "search", left=left, complete=harvest.complete, notes=notes)
 
 
 def _stream(work: Work, tasks: Sequence[bytes] | None = None) -> Found:
@@ -317,8 +330,11 @@ def _stream(work: Work, tasks: Sequence[bytes] | None = None) -> Found:
 
 def _carry_on(work: Work, before: Partition, workers: int) -> Found:
     """Return what was found before and what is found now."""
+    from splinegraph.analyses.regions.partition.partition import Partition
     from splinegraph.analyses.regions.scale.session import chart_hash
 
+    if not isinstance(before, Partition):
+        raise SplineGraphError(f"resume is a {type(before).__name__}", remedy="give a Partition that is not complete")
     if not before.left:
         stopped = f"a {before.method} cannot be carried on; raise its limit or budget"
         why = "it is complete" if before.complete else stopped
@@ -329,25 +345,12 @@ def _carry_on(work: Work, before: Partition, workers: int) -> Found:
         raise SplineGraphError("the result to resume is of another model", remedy="give the graph that it belongs to")
     found = _stream(work, before.left) if before.method == "stream" else _search(work, workers, before.left)
     cells = Cells.concat([before.cells, found.cells])
-    notes = tuple(note for note in before.notes if not note.endswith(COVERED))
+    notes = tuple(note for note in before.notes if not note.endswith(COVERED) and note != INTERRUPTED)
     complete = found.complete and STALLED not in notes and UNPLACED not in notes
     return dataclasses.replace(found, cells=cells, complete=complete, notes=tuple(dict.fromkeys(notes + found.notes)))
 
 
 # what is refused
-
-
-def _check_request(limit: int | None, budget: float | None, workers: int, method: str, verify: bool | str) -> None:
-    if limit is not None and limit < 1:
-        raise SplineGraphError(f"limit is {limit}", remedy="give at least 1")
-    if budget is not None and not budget > 0:
-        raise SplineGraphError(f"budget is {budget} seconds", remedy="give more than 0")
-    if workers < 1:
-        raise SplineGraphError(f"workers is {workers}", remedy="give at least 1")
-    if method not in ("auto", "mesh", "search", "stream"):
-        raise SplineGraphError(f"there is no method {method!r}", remedy="choose auto, mesh, search or stream")
-    if verify not in (True, False, "cheap", "full"):
-        raise SplineGraphError(f"verify is {verify!r}", remedy="choose 'cheap', 'full' or False")
 
 
 def _check_graph(graph: SplineGraph) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +16,13 @@ from torch import nn
 
 import splinegraph as sg
 from splinegraph.analyses.regions.chords import enumeration
-from splinegraph.analyses.regions.enumerate import STALLED
+from splinegraph.analyses.regions.enumerate import INTERRUPTED, STALLED
+from splinegraph.analyses.regions.search import search as engine
+from splinegraph.analyses.regions.search.search import Search
 from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
 from tests.analyses.regions.nets import mlp
+
+ROOT = Path(__file__).resolve().parents[3]
 
 BOX = sg.Box(torch.full((2,), -1.0), torch.full((2,), 1.0))
 
@@ -204,3 +213,68 @@ def test_a_linear_program_that_does_not_end_is_told(
     found = sg.enumerate_regions(graph, BOX, method="search", sharing=sharing)
     assert not found.complete
     assert "did not end" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"limit": 2.5}, "limit is 2.5"),
+        ({"limit": "a"}, "limit is 'a'"),
+        ({"limit": True}, "limit is True"),
+        ({"budget": "a"}, "budget is 'a'"),
+        ({"workers": 1.5}, "workers is 1.5"),
+        ({"device": "foo"}, "no device 'foo'"),
+        ({"device": "meta"}, "holds no values"),
+        ({"device": "cuda:99"}, "no device 'cuda:99'"),
+        ({"resume": "x"}, "resume is a str"),
+    ],
+)
+def test_arguments_of_wrong_types_are_refused_in_one_line(graph: sg.SplineGraph, asked: Any, told: str) -> None:
+    with pytest.raises(SplineGraphError, match=told) as caught:
+        sg.enumerate_regions(graph, BOX, **asked)
+    assert "\n" not in str(caught.value)
+
+
+def test_whole_numbers_of_numpy_are_numbers(graph: sg.SplineGraph) -> None:
+    assert len(sg.enumerate_regions(graph, BOX, method="search", limit=np.int64(7))) == 7  # type: ignore[arg-type]
+
+
+def test_an_interrupt_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = sg.trace(mlp(3, 8, 8, 1, seed=0), torch.zeros(1, 3, dtype=torch.float64))
+    whole = sg.enumerate_regions(graph, box(3), verify=False)
+    chunk, before = Search._chunk, signal.getsignal(signal.SIGINT)
+
+    def interrupted(self: Search, state: Any, size: int) -> Any:
+        found = chunk(self, state, size)
+        signal.raise_signal(signal.SIGINT)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "CHUNK", 10)
+        patch.setattr(Search, "_chunk", interrupted)
+        part = sg.enumerate_regions(graph, box(3))
+    assert (len(part), part.complete, part.notes) == (10, False, (INTERRUPTED,))
+    assert signal.getsignal(signal.SIGINT) is before
+    rest = sg.enumerate_regions(graph, box(3), resume=part)
+    assert (rest.complete, rest.notes) == (True, ())
+    assert keys(rest) == keys(whole)
+
+
+UNGUARDED = """
+import torch, splinegraph as sg
+print("runs")
+torch.manual_seed(0)
+net = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.ReLU(), torch.nn.Linear(16, 16), torch.nn.ReLU()).eval()
+box = sg.Box(-torch.ones(4), torch.ones(4))
+found = sg.enumerate_regions(sg.trace(net, torch.zeros(1, 4)), box, workers=2, verify=False)
+print(found.complete, __file__.endswith("script.py"), __spec__)
+"""
+
+
+def test_workers_do_not_run_the_script_again(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["runs", "True", "True", "None"], "", 0)

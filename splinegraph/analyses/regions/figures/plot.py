@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from torch import Tensor
@@ -13,7 +13,7 @@ from splinegraph.analyses.regions.figures.colors import INK
 from splinegraph.analyses.regions.figures.histograms import draw_histograms
 from splinegraph.analyses.regions.figures.line import draw_line
 from splinegraph.analyses.regions.figures.plane import Color, draw_plane
-from splinegraph.errors import DomainError
+from splinegraph.errors import DomainError, SplineGraphError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,11 @@ def plot_partition(
     ------
     DomainError
         If the domain has other than one or two free coordinates; see `plot_histograms`.
+    SplineGraphError
+        If `color` is none of the three.
     """
+    if color not in get_args(Color):
+        raise SplineGraphError(f"color={color!r} is none", remedy="give " + ", ".join(map(repr, get_args(Color))))
     if partition.dim not in (1, 2):
         raise DomainError(
             f"a partition with {partition.dim} free coordinates is no picture",

@@ -14,6 +14,7 @@ from splinegraph.analyses.regions.partition.facets import polytopes_of
 from splinegraph.analyses.regions.partition.maps import Maps, classes_of
 from splinegraph.analyses.regions.partition.volumes import volume_of
 from splinegraph.core.domains.polytope import Polytope
+from splinegraph.errors import DomainError
 
 if TYPE_CHECKING:
     from splinegraph.analyses.regions.partition.partition import Partition
@@ -80,7 +81,9 @@ class Cell:
 
     @property
     def polytope(self) -> Polytope:
-        """The closed cell in the chart's coordinates, by the inequalities that are needed."""
+        """The closed cell in the chart's coordinates, by the inequalities that are needed; none for D = 0."""
+        if not self.partition.dim:
+            raise DomainError("a single point is no polytope", remedy="free a coordinate: lower < upper")
         G, h = self.inequalities(minimal=True)
         return Polytope(torch.from_numpy(G), torch.from_numpy(h))
 
@@ -89,6 +92,8 @@ class Cell:
         """Its vertices in the chart's coordinates, shape (V, D); of a face of a mesh, counterclockwise."""
         if self.partition.mesh is not None:
             return self.partition.mesh.face(self.index)
+        if not self.partition.dim:
+            return np.zeros((1, 0))
         return np.asarray(self.polytope.vertices.numpy())
 
     @property

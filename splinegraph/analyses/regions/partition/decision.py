@@ -13,6 +13,7 @@ from splinegraph.analyses.regions.cells import Floats, Mesh
 from splinegraph.analyses.regions.partition.facets import chunks, polytopes_of
 from splinegraph.analyses.regions.partition.maps import evaluate
 from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, THIN
+from splinegraph.errors import SplineGraphError
 
 if TYPE_CHECKING:
     from splinegraph.analyses.regions.geometry.polytopes import Polytopes
@@ -30,7 +31,8 @@ class Crossing:
     cells : array of int64, shape (K,)
         The cells that the boundary between them runs through, in increasing order.
     segments : array of float64, shape (S, 2, 2), or None
-        For a mesh: the boundary itself, one segment per cell, f[c1] larger on its left.
+        For D = 2: the boundary itself, one segment per cell, f[c1] larger on its left. None for other D, and
+        where it runs to infinity.
     """
 
     cells: NDArray[np.int64]
@@ -47,7 +49,9 @@ class Crossing:
     def length(self) -> float:
         """Length of the segments."""
         if self.segments is None:
-            raise ValueError("there are segments in two dimensions only, where a mesh was made")
+            raise SplineGraphError(
+                "there are no segments to measure", why="there are some on bounded domains of two dimensions only"
+            )
         return float(np.linalg.norm(self.segments[:, 1] - self.segments[:, 0], axis=1).sum())
 
 
@@ -55,18 +59,20 @@ def crossing(partition: Partition, c1: int, c2: int) -> Crossing:
     """Return where two classes meet; see `Partition.boundary_cells`."""
     classes = max(partition._out, 2)
     if not (0 <= c1 < classes and 0 <= c2 < classes) or c1 == c2:
-        raise ValueError(f"classes {c1} and {c2}; give two different ones of 0 to {classes - 1}")
+        raise SplineGraphError(f"no boundary of classes {c1} and {c2}", remedy=f"give two of 0 to {classes - 1}")
+    _check_continuous(partition)
     low, high = min(c1, c2), max(c1, c2)  # a tie is of the lower class, whoever is asked for first
     if partition.mesh is None:
-        return _in_cells(partition, low, high)
-    values = _logits(evaluate(partition.graph, partition.chart, partition.mesh.vertices))
-    found = _in_mesh(partition.mesh, values, low, high)
-    assert found.segments is not None
-    return found if c1 < c2 else Crossing(found.cells, found.segments[:, ::-1])
+        found = _in_cells(partition, low, high)
+    else:
+        values = _logits(evaluate(partition.graph, partition.chart, partition.mesh.vertices))
+        found = _in_mesh(partition.mesh, values, low, high)
+    return found if c1 < c2 or found.segments is None else Crossing(found.cells, found.segments[:, ::-1])
 
 
 def decision_boundary(partition: Partition) -> dict[tuple[int, int], Crossing]:
     """Return where any two classes meet; see `Partition.decision_boundary`."""
+    _check_continuous(partition)
     classes = max(partition._out, 2)
     pairs = itertools.combinations(range(classes), 2)
     if partition.mesh is not None:
@@ -76,6 +82,16 @@ def decision_boundary(partition: Partition) -> dict[tuple[int, int], Crossing]:
     else:
         found = {pair: _in_cells(partition, *pair) for pair in pairs}
     return {pair: crossing for pair, crossing in found.items() if len(crossing)}
+
+
+def _check_continuous(partition: Partition) -> None:
+    """Raise where classes may change without a tie of outputs."""
+    if not partition.graph.continuous:
+        raise SplineGraphError(
+            "the decision boundary cannot be told",
+            why="the network is not continuous: classes also change where it jumps, without a tie of outputs",
+            remedy="compare classes() of the cells in adjacency.pairs",
+        )
 
 
 def _logits(values: Floats) -> Floats:
@@ -140,11 +156,15 @@ def _in_cells(partition: Partition, c1: int, c2: int) -> Crossing:
 
     That part is found by a largest ball in it: one linear program per cell, and those of its facets.
     """
-    found = [_meets(partition, rows, c1, c2) for rows in chunks(partition)]
-    return Crossing(np.concatenate([np.zeros(0, np.int64), *found]))
+    found = [_meets(partition, rows, c1, c2) for rows in chunks(partition)] if partition.dim else []
+    cells = np.concatenate([np.zeros(0, np.int64), *(part.cells for part in found)])
+    known = [part.segments for part in found if part.segments is not None]
+    if partition.dim != 2 or len(known) < len(found):
+        return Crossing(cells)
+    return Crossing(cells, np.concatenate([np.zeros((0, 2, 2)), *known]))
 
 
-def _meets(partition: Partition, rows: NDArray[np.int64], c1: int, c2: int) -> NDArray[np.int64]:
+def _meets(partition: Partition, rows: NDArray[np.int64], c1: int, c2: int) -> Crossing:
     from splinegraph.analyses.regions.geometry.chebyshev import chebyshev
     from splinegraph.analyses.regions.geometry.facets import facets
 
@@ -162,17 +182,25 @@ def _meets(partition: Partition, rows: NDArray[np.int64], c1: int, c2: int) -> N
         for i in np.flatnonzero(keep).tolist()
     ]
     if not parts:
-        return rows[:0]
+        return Crossing(rows[:0], np.zeros((0, 2, 2)))
     cut = _joined(parts, polytopes.size)
     centers, radii = chebyshev(cut, partition.points[rows[keep]])
     thick = np.flatnonzero(radii > THIN * polytopes.size)
     if not len(thick):
-        return rows[:0]
+        return Crossing(rows[:0], np.zeros((0, 2, 2)))
     cut = _joined([parts[i] for i in thick], polytopes.size)
     found = facets(cut, centers[thick])
     owner = np.repeat(np.arange(len(cut)), np.diff(cut.offsets))
     boundary = (cut.unit == 0) & (found.owner >= 0)
-    return np.asarray(rows[keep][thick][np.unique(owner[boundary])])
+    cells = np.asarray(rows[keep][thick][owner[boundary]])
+    if partition.dim != 2:
+        return Crossing(cells)
+    facet, normals = found.owner[boundary], cut.G[boundary]
+    half = found.radii[facet][:, None] * np.stack([-normals[:, 1], normals[:, 0]], axis=1)
+    if not np.isfinite(half).all():
+        return Crossing(cells)
+    middle = found.points[facet]
+    return Crossing(cells, np.stack([middle - half, middle + half], axis=1))
 
 
 def _joined(parts: list[tuple[Floats, Floats]], size: float) -> Polytopes:

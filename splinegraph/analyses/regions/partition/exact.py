@@ -161,8 +161,8 @@ def _ahead(
 
 def _inputs(chart: Chart) -> list[Forms]:
     """Return the inputs as forms in t."""
-    columns = [chart.flatten([x[None] for x in chart.split(chart.origin)]), chart.flatten(chart.basis())]
-    table = torch.cat([c if len(c) else c.reshape(0, chart.entries) for c in columns]).T
+    ways = chart.flatten(chart.basis()) if chart.dim else torch.zeros(0, chart.entries, dtype=torch.float64)
+    table = torch.cat([chart.flatten([x[None] for x in chart.split(chart.origin)]), ways]).T
     if chart.index is not None:  # free coordinates are the entries themselves
         table[chart.index, 0] = 0.0
     sizes = [x[0].numel() for x in chart.lift(torch.zeros(1, chart.dim, dtype=torch.float64))]

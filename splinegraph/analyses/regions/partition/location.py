@@ -54,6 +54,7 @@ class Located:
 def locate(partition: Partition, inputs: tuple[Tensor, ...]) -> Located:
     """Return the cells of inputs (B, *in); see `Partition.locate`."""
     graph, chart = partition.graph, partition.chart
+    graph.check_inputs(inputs)
     xs = promote(inputs, torch.float64)
     t = chart.coordinates(xs)
     flat = chart.flatten(xs)
@@ -78,6 +79,8 @@ def find_points(partition: Partition, points: Floats) -> NDArray[np.int64]:
     the cell's code, whatever rounding says, and a point on a boundary is in one of the cells beside it.
     """
     graph, chart = partition.graph, partition.chart
+    if not len(points):
+        return np.zeros(0, dtype=np.int64)
     found = partition.index.find(codes(graph, *chart.lift(torch.from_numpy(points))).packed)
     directions = np.random.default_rng(0).standard_normal((DIRECTIONS if partition.dim else 0, partition.dim))
     for direction in directions / np.linalg.norm(directions, axis=1, keepdims=True):

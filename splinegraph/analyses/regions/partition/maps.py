@@ -14,6 +14,7 @@ from splinegraph.analyses.regions.cells import Cells, Floats
 from splinegraph.analyses.regions.partition.coded import chunk_rows, flat_width, push
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
+from splinegraph.errors import SplineGraphError
 
 __all__ = ["Maps", "classes_of", "evaluate", "maps_of", "norms_of"]
 
@@ -71,13 +72,13 @@ def norms_of(A: Floats, norm: float) -> Floats:
     if norm == math.inf:
         return np.asarray(np.abs(A).sum(axis=2).max(axis=1, initial=0.0))
     if norm != 2:
-        raise ValueError(f"norm={norm}; give 1, 2 or inf")
+        raise SplineGraphError(f"norm={norm} is none", remedy="give 1, 2 or inf")
     out, dim = A.shape[1:]
     found = np.empty(len(A))
     step = max(1, 2**22 // max(out * dim, 1))
     for start in range(0, len(A), step):
         part = A[start : start + step]
-        if min(out, dim) == 1:
+        if min(out, dim) <= 1:
             found[start : start + step] = np.sqrt((part * part).sum(axis=(1, 2)))
         else:
             found[start : start + step] = np.linalg.svd(part, compute_uv=False)[:, 0]

@@ -280,7 +280,8 @@ class Partition:
 
         Notes
         -----
-        By code. An input on a boundary between cells is said to be so, and belongs to one of them.
+        By code. An input on a boundary between cells is said to be so, and belongs to one of them. One that
+        holds NaN or infinite values is outside.
         """
         from splinegraph.analyses.regions.partition.location import locate
 
@@ -299,6 +300,12 @@ class Partition:
         -------
         Crossing
             The cells, and for D = 2 the segments, shape (S, 2, 2), in the chart's coordinates.
+
+        Raises
+        ------
+        SplineGraphError
+            If there are no such classes, or the network is not continuous: classes then also change where it
+            jumps, without a tie.
         """
         from splinegraph.analyses.regions.partition.decision import crossing
 

@@ -25,6 +25,7 @@ from splinegraph.errors import DataError, MissingDependencyError
 
 if TYPE_CHECKING:
     from splinegraph.analyses.regions.partition.partition import Partition
+    from splinegraph.analyses.regions.verify.verification import Verification
 
 __all__ = ["load", "needed", "save"]
 
@@ -48,7 +49,7 @@ def save(partition: Partition, path: str | os.PathLike[str]) -> Path:
     """Write a partition; what stood at `path` before stays until all is written.
 
     Columns: `code` (packed bits), `point`, `radius`, and with a mesh `corners` (numbers of vertices, counter-
-    clockwise) and their coordinates `x`, `y`.
+    clockwise) and their coordinates `x`, `y`. What checks of it found is kept too.
 
     Raises
     ------
@@ -100,6 +101,7 @@ def load(path: str | os.PathLike[str], graph: SplineGraph) -> Partition:
         graph, chart, None, layers, cells, _mesh(table), about["complete"],
         tuple(base64.b64decode(task) for task in about["left"]), about["seconds"], about["method"],
         tuple(about["notes"]), dataclasses.replace(provenance, version=about["version"]),
+        _verification(about.get("verified")),
     )  # fmt: skip
 
 
@@ -138,9 +140,20 @@ def _metadata(partition: Partition, digest: str) -> dict[str, Any]:
         "seconds": partition.seconds,
         "method": partition.method,
         "notes": list(partition.notes),
+        "verified": None if partition.verified is None else partition.verified.to_dict(),
         "seed": provenance.seed,
         "settings": dict(provenance.settings),
     }
+
+
+def _verification(about: dict[str, Any] | None) -> Verification | None:
+    """Return what was found when the partition was checked, before it was saved."""
+    if about is None:
+        return None
+    from splinegraph.analyses.regions.verify.verification import Check, Verification
+
+    checks = tuple(Check(**check) for check in about["checks"])
+    return Verification(checks, about["level"], about["seed"], about["seconds"])
 
 
 def _layers(layers: tuple[Layer, ...]) -> list[list[Any]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from splinegraph.analyses.batches import part_size, widest
 from splinegraph.analyses.provenance import Provenance
+from splinegraph.analyses.regions.requests import device_of, floating
 from splinegraph.analyses.regions.sampling.distinct import distinct
 from splinegraph.analyses.regions.sampling.hashing import Hasher
 from splinegraph.analyses.regions.sampling.points import Where, blocks, choose
@@ -157,6 +158,8 @@ def sample_regions(
         If there is nothing to sample, or the domain is unbounded.
     ShapeError
         If the data do not fit the graph, or n < 1.
+    SplineGraphError
+        If there is no such device, or the dtype is not a floating one.
 
     Notes
     -----
@@ -177,6 +180,7 @@ def sample_regions(
     """
     if n < 1:
         raise ShapeError(f"n is {n}", remedy="sample at least one point")
+    floating(dtype)
     where_, note = choose(where, None if on is None else chart_of(graph, on), data)
     place = _device(graph, device)
     begun = time.perf_counter()
@@ -202,7 +206,7 @@ def sample_regions(
 def _device(graph: SplineGraph, device: torch.device | str | None) -> torch.device:
     """Return where to work: by default where the parameters are."""
     if device is not None:
-        return torch.device(device)
+        return device_of(device)
     return next((p.device for p in graph.parameters()), torch.device("cpu"))
 
 

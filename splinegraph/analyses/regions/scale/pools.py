@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -141,6 +141,23 @@ def prepare(modules: Sequence[str] = ()) -> None:
             forkserver.ensure_running()
 
 
+_HIDING = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide where the main module comes from: a process started meanwhile would import it, and so run a script again."""
+    held = vars(sys.modules["__main__"])
+    with _HIDING:
+        hidden: dict[str, Any] = {name: held.pop(name) for name in ("__file__", "__spec__") if name in held}
+        held["__spec__"] = None
+        try:
+            yield
+        finally:
+            held.pop("__spec__", None)
+            held.update(hidden)
+
+
 class _Slot:
     """One worker process, with its queue of bundles in the order given."""
 
@@ -151,7 +168,8 @@ class _Slot:
 
     def start(self) -> None:
         self.executor = ProcessPoolExecutor(1, self._context, _begin, (self._pickled,))
-        self.hello: Future[int] = self.executor.submit(_hello)
+        with _without_main():
+            self.hello: Future[int] = self.executor.submit(_hello)  # starts the process
 
     def submit(self, number: int, bundle: Bundle) -> None:
         try:
@@ -189,7 +207,7 @@ class Processes(Pool):
     Notes
     -----
     The first bundles run in this process, as long as no worker has started. Processes start by forkserver, where
-    there is one, otherwise by spawn: a script that uses them has its calls below ``if __name__ == "__main__":``.
+    there is one, otherwise by spawn; they do not import the script that runs, so it needs no guard.
     """
 
     def __init__(self, runner: Runner, workers: int, modules: Sequence[str] = ()) -> None:
@@ -247,7 +265,7 @@ class Processes(Pool):
                 self.close(kill=True)
                 raise SplineGraphError(
                     "the worker processes do not start", why=str(error) or type(error).__name__,
-                    remedy='put the call below `if __name__ == "__main__":`, or use one worker',
+                    remedy="use one worker",
                 ) from error  # fmt: skip
             slot.restart()
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from types import FrameType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +48,15 @@ class SearchResult:
         Whether nothing is left.
     stats : dict
         Counts of linear programs, pivots, and what went wrong (``stalls``: programs that did not end).
+    interrupted : bool
+        Whether Ctrl-C ended it.
     """
 
     cells: Cells
     left: list[bytes]
     complete: bool
     stats: dict[str, int] = field(default_factory=dict)
+    interrupted: bool = False
 
     @property
     def sound(self) -> bool:
@@ -83,6 +90,7 @@ class Search:
         self.size = float((program.upper - program.lower).max())
         self.scale: Floats = np.array([tolerance, thin * self.size, self.size])
         self.stats: dict[str, int] = {}
+        self.stopped = False  # by Ctrl-C
 
     def run(self, task: bytes | None, *, limit: int, deadline: float | None = None) -> tuple[Cells, list[bytes]]:
         """Enumerate the cells of a task.
@@ -132,6 +140,10 @@ class Search:
         state, cells = self._go(state, 2**62 if limit is None else limit, None)
         return cells, not state.s[st.DEPTH]
 
+    def over(self, deadline: float | None) -> bool:
+        """Return whether to stop."""
+        return self.stopped or (deadline is not None and time.monotonic() > deadline)
+
     def _empty(self) -> State:
         p = self.program
         return new_state(p.tables, p.dim, p.width, len(p.h), self.scale.copy())
@@ -154,7 +166,7 @@ class Search:
     def _go(self, state: State, limit: int, deadline: float | None) -> tuple[State, Cells]:
         """Advance by at most `limit` cells; return the state and the cells."""
         parts, found = [], 0
-        while found < limit and not (deadline is not None and found and time.monotonic() > deadline):
+        while found < limit and not (found and self.over(deadline)):
             size = min(CHUNK, limit - found)
             state, part = self._chunk(state, size)
             found += len(part)
@@ -223,14 +235,35 @@ def search(
     queue: list[bytes | None] = [None] if tasks is None else sorted(tasks, key=position)
     limit = 2**62 if limit is None else limit
     parts, left, found = [], [], 0
-    for part, rest in _rounds(engine, queue, limit, deadline):
-        parts.append(part)
-        left += rest
-        found += len(part)
-        if progress is not None:
-            progress(part)
+    with _stopping(engine):
+        for part, rest in _rounds(engine, queue, limit, deadline):
+            parts.append(part)
+            left += rest
+            found += len(part)
+            if progress is not None:
+                progress(part)
     cells = Cells.concat(parts) if parts else Cells.empty(engine.program.width, engine.program.dim)
-    return SearchResult(cells, left, not left, engine.stats)
+    return SearchResult(cells, left, not left, engine.stats, engine.stopped)
+
+
+@contextlib.contextmanager
+def _stopping(engine: Search) -> Iterator[None]:
+    """Let Ctrl-C end a search after its chunk, with nothing lost; a second one is an interrupt as ever."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if engine.stopped:
+            signal.default_int_handler(number, frame)
+        engine.stopped = True
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _rounds(
@@ -239,7 +272,7 @@ def _rounds(
     """Yield the cells of each task and what is left of it; of tasks not begun, the tasks themselves."""
     found = 0
     for task in queue:
-        late = deadline is not None and found and time.monotonic() > deadline
+        late = found and engine.over(deadline)
         if task is not None and (found >= limit or late):
             yield Cells.empty(engine.program.width, engine.program.dim), [task]
             continue

@@ -21,7 +21,7 @@ from splinegraph.analyses.regions.figures.plot import plot_histograms, plot_part
 from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.core.domains.plane import Plane
 from splinegraph.core.domains.segment import Segment
-from splinegraph.errors import DomainError
+from splinegraph.errors import DomainError, SplineGraphError
 
 
 def net(*widths: int, seed: int = 0) -> nn.Sequential:
@@ -180,6 +180,11 @@ def test_histograms() -> None:
     assert [bar.get_height() for bar in bars] == np.unique(partition.classes(), return_counts=True)[1].tolist()
     figure.canvas.draw()
     assert len(plot_histograms(square(1), facets=False, volumes=False).axes) == 3
+
+
+def test_a_color_that_is_none_is_refused() -> None:
+    with pytest.raises(SplineGraphError, match="'class', 'norm', 'region'"):
+        plot_partition(square(2), color="foo")  # type: ignore[arg-type]
 
 
 def test_three_coordinates_are_no_picture() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from splinegraph.analyses.regions.partition.decision import Crossing
 from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.core.graph import SplineGraph
+from splinegraph.errors import SplineGraphError
 from tests.analyses.regions.partition.brute import brute, function, mlp
 
 
@@ -80,10 +81,26 @@ def test_cells_without_a_mesh_are_the_same(partition: Partition, boundary: dict[
     bare = dataclasses.replace(partition, mesh=None, _cache={}).decision_boundary()
     assert bare.keys() == boundary.keys()
     for pair, crossing in bare.items():
-        assert crossing.segments is None
         assert crossing.cells.tolist() == boundary[pair].cells.tolist()
-        with pytest.raises(ValueError, match="two dimensions"):
-            _ = crossing.length
+        assert crossing.segments is not None
+        assert np.allclose(crossing.segments, boundary[pair].segments, rtol=0, atol=1e-12)  # turned alike too
+
+
+def test_three_dimensions_have_no_segments() -> None:
+    crossing = brute(mlp(3, 4, 2)).boundary_cells(0, 1)
+    assert len(crossing)
+    assert crossing.segments is None
+    with pytest.raises(SplineGraphError, match="two dimensions"):
+        _ = crossing.length
+
+
+def test_a_network_that_jumps_is_refused() -> None:
+    """Classes change at x = 0 although the outputs are never equal there."""
+    jumps = brute(function(lambda x: torch.sign(x) * torch.tensor([1.0, -1.0], dtype=torch.float64), (2,)))
+    with pytest.raises(SplineGraphError, match="not continuous"):
+        jumps.decision_boundary()
+    with pytest.raises(SplineGraphError, match="not continuous"):
+        jumps.boundary_cells(0, 1)
 
 
 def test_a_circle_of_ones_norm() -> None:
@@ -119,5 +136,5 @@ def test_the_order_of_classes_turns_segments_around(partition: Partition) -> Non
 
 def test_classes_that_do_not_exist_are_refused(partition: Partition) -> None:
     for pair in ((0, 4), (-1, 1), (2, 2)):
-        with pytest.raises(ValueError, match="two different ones of 0 to 3"):
+        with pytest.raises(SplineGraphError, match="give two of 0 to 3"):
             partition.boundary_cells(*pair)

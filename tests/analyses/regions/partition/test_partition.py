@@ -13,7 +13,7 @@ from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.core.domains.plane import Plane
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.values import Box
-from splinegraph.errors import ShapeError
+from splinegraph.errors import DomainError, ShapeError, SplineGraphError
 from tests.analyses.regions.partition.brute import brute, function, mlp
 
 
@@ -61,7 +61,7 @@ def test_norms_are_those_of_numpy(partition: Partition, norm: float) -> None:
 
 
 def test_a_norm_that_is_none_is_refused(partition: Partition) -> None:
-    with pytest.raises(ValueError, match="1, 2 or inf"):
+    with pytest.raises(SplineGraphError, match="1, 2 or inf"):
         partition.map_norms(3)
 
 
@@ -140,6 +140,14 @@ def test_a_point_is_a_partition_of_one_cell() -> None:
     assert (partition.count, partition.maximal_count, len(partition.adjacency)) == (1, 1, 0)
     assert partition.affine_maps().A.shape == (1, 1, 0)
     assert partition.dual_graph().number_of_nodes() == 1
+    assert [partition.map_norms(norm).tolist() for norm in (1, 2, np.inf)] == [[0.0]] * 3
+    assert partition.cell(0).vertices.shape == (1, 0)
+    assert partition.decision_boundary() == {}
+    assert partition.locate(torch.tensor([[1.0, 1.0], [1.0, 2.0]])).cells.tolist() == [0, -1]
+    with pytest.raises(DomainError, match="single point"):
+        _ = partition.cell(0).polytope
+    (symbolic,) = partition.to_sympy()
+    assert [float(b) for b in symbolic.b] == pytest.approx(partition.outputs()[0].tolist())
 
 
 # where points are
@@ -151,6 +159,24 @@ def test_points_are_found_and_others_are_not(partition: Partition) -> None:
     assert located.cells.tolist() == [*range(len(partition)), -1]
     assert located.inside.tolist() == [True] * len(partition) + [False]
     assert not located.boundary.any()
+
+
+@pytest.mark.parametrize("value", [100.0, np.inf, np.nan])
+def test_only_points_outside(partition: Partition, value: float) -> None:
+    located = partition.locate(torch.full((1, 2), value))
+    assert (located.cells.tolist(), located.inside.tolist()) == ([-1], [False])
+
+
+def test_what_is_no_batch_is_refused(partition: Partition) -> None:
+    for wrong in (torch.zeros(4, 3), torch.zeros(2), torch.zeros(0, 2), np.zeros((1, 2))):
+        with pytest.raises(ShapeError):
+            partition.locate(wrong)
+    both = brute(
+        function(lambda a, b: torch.relu(a) + b, (1,), (1,)),
+        (Box(-torch.ones(1), torch.ones(1)), Box(-torch.ones(1), torch.ones(1))),
+    )
+    with pytest.raises(ShapeError, match="takes 2 input"):
+        both.locate(torch.zeros(1, 1))
 
 
 def test_a_point_between_cells_is_said_to_be_and_belongs_to_one() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from splinegraph.analyses.regions.partition.partition import Partition
+from splinegraph.analyses.regions.verify.verify import verify
 from splinegraph.core.domains.plane import Plane
 from splinegraph.errors import DataError
 from tests.analyses.regions.partition.brute import brute, mlp
@@ -36,6 +37,13 @@ def test_what_is_saved_comes_back(tmp_path: Path, dim: int) -> None:
         assert np.array_equal(found.mesh.corners, partition.mesh.corners)
         assert np.array_equal(found.mesh.vertices, partition.mesh.vertices)
         assert found.mesh.euler == 1
+
+
+def test_what_checks_found_comes_back(tmp_path: Path, partition: Partition) -> None:
+    for checked in (partition.replace(verified=verify(partition)), partition):
+        found = Partition.load(checked.save(tmp_path / "cells.parquet"), partition.graph)
+        assert found.to_dict()["verified"] == checked.to_dict()["verified"]
+        assert ("checks passed" in repr(found)) == (checked.verified is not None)
 
 
 def test_a_plane_comes_back_as_its_chart(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from splinegraph.core.domains.plane import Plane
 from splinegraph.core.domains.polytope import Polytope
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.values import Box
-from splinegraph.errors import DomainError, ShapeError
+from splinegraph.errors import DomainError, ShapeError, SplineGraphError
 from splinegraph.tracers.tracing import trace
 from tests import zoo
 
@@ -238,3 +238,9 @@ def test_results_as_plain_values() -> None:
 def test_bad_input_is_refused(on: Any, options: dict[str, Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         sample_regions(net(3, 4, 1), on, **{"n": 10, **options})
+
+
+@pytest.mark.parametrize("asked", [{"dtype": torch.int32}, {"dtype": torch.complex64}, {"device": "foo"}])
+def test_dtypes_without_fractions_and_unknown_devices_are_refused(asked: Any) -> None:
+    with pytest.raises(SplineGraphError, match="choose"):
+        sample_regions(net(2, 3, 1), Box(-torch.ones(2), torch.ones(2)), n=10, **asked)

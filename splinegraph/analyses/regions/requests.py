@@ -1,0 +1,66 @@
+"""What is refused before any work on regions is done: limits, workers, devices, types of numbers."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import torch
+
+from splinegraph.errors import SplineGraphError
+
+__all__ = ["check_request", "device_of", "floating"]
+
+
+def check_request(limit: int | None, budget: float | None, workers: int, method: str, verify: bool | str) -> None:
+    """Refuse what `enumerate_regions` cannot do.
+
+    Raises
+    ------
+    SplineGraphError
+    """
+    if limit is not None and not _whole(limit):
+        raise SplineGraphError(f"limit is {limit!r}", remedy="give a whole number, at least 1")
+    if budget is not None and not (isinstance(budget, Real) and budget > 0):
+        raise SplineGraphError(f"budget is {budget!r} seconds", remedy="give more than 0")
+    if not _whole(workers):
+        raise SplineGraphError(f"workers is {workers!r}", remedy="give a whole number, at least 1")
+    if method not in ("auto", "mesh", "search", "stream"):
+        raise SplineGraphError(f"there is no method {method!r}", remedy="choose auto, mesh, search or stream")
+    if verify not in (True, False, "cheap", "full"):
+        raise SplineGraphError(f"verify is {verify!r}", remedy="choose 'cheap', 'full' or False")
+
+
+def _whole(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 1
+
+
+def device_of(device: torch.device | str) -> torch.device:
+    """Return a device that values can be computed on.
+
+    Raises
+    ------
+    SplineGraphError
+        If there is none of that name here.
+    """
+    try:
+        found = torch.device(device)
+        if found.type == "meta":
+            raise SplineGraphError("device is 'meta'", why="it holds no values", remedy="choose 'cpu' or 'cuda'")
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SplineGraphError(f"there is no device {str(device)!r} here", why=why, remedy="choose 'cpu'") from error
+    return found
+
+
+def floating(dtype: torch.dtype) -> torch.dtype:
+    """Return a dtype of real floating-point numbers.
+
+    Raises
+    ------
+    SplineGraphError
+        If it is another one.
+    """
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise SplineGraphError(f"dtype is {dtype}", remedy="choose a floating one, like torch.float64")
+    return dtype
