@@ -23,7 +23,7 @@ OWN = (*DOMAINS, "margin", "zoom", "cells", "budget", "workers", "engine", "meth
 
 _WORK = (
     click.option(
-        "--limit", "cells", type=click.IntRange(min=1), default=500_000, show_default=True, metavar="N",
+        "--limit", "cells", type=click.IntRange(min=1), default=1_000_000, show_default=True, metavar="N",
         help="Stop after N cells.",
     ),
     click.option(
