@@ -239,8 +239,7 @@ def _codes(graph: SplineGraph, inputs: tuple[Tensor, ...]) -> ActivationPattern:
             return operator.forward(*xs)
         assert isinstance(operator, SplineOperator)
         value, code = operator.switch(*xs)
-        units = node.layout.samples_first(code) if node.layout else code[None]
-        columns.append(pack(units.reshape(units.shape[0], -1), layer.bits))
+        columns.append(pack(node.rows(code), layer.bits))
         return value
 
     with torch.no_grad():

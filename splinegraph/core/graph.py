@@ -86,6 +86,11 @@ class Node:
             raise TypeError(f"{self.name} is an input of the graph and has no operator")
         return self.operator
 
+    def rows(self, value: Tensor) -> Tensor:
+        """Return a batch of its value, or of codes of it, as one row per sample, in their order at batch size one."""
+        first = self.layout.samples_first(value) if self.layout else value[None]
+        return first.reshape(first.shape[0], -1)
+
     @property
     def where(self) -> str:
         """Name, module path, time step and source line, for messages."""

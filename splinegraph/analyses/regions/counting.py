@@ -9,13 +9,13 @@ from typing import Any
 from splinegraph.analyses.regions.arrangements import montufar, parallel_families, sequential, serra, zaslavsky
 from splinegraph.analyses.regions.cells import code_layers
 from splinegraph.analyses.regions.reach import reach
+from splinegraph.analyses.regions.requests import require_exact
 from splinegraph.analyses.regions.switches import all_drop, cuts_of, planes_of, switching_of, two_piece_layers
 from splinegraph.core.bound import Bound
 from splinegraph.core.domains.chart import chart_of
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.switching import Switching
 from splinegraph.core.values import Box
-from splinegraph.errors import UnsupportedOperatorError
 
 __all__ = ["CountCertificate", "NodeCount", "count_bound", "montufar", "serra", "zaslavsky"]
 
@@ -117,12 +117,7 @@ def count_bound(graph: SplineGraph, on: Any) -> Bound:
     chart = chart_of(graph, on)
     boxes = reach(graph, chart)
     names = [layer.name for layer in code_layers(graph)]
-    for node in graph.obstacles:
-        raise UnsupportedOperatorError(
-            f"{node.op.label} is not piecewise affine",
-            where=node.where,
-            remedy="replace such operators by splines with sg.spline",
-        )
+    require_exact(graph)
     cuts = cuts_of(graph, names, chart.dim)
     switching = {name: switching_of(graph, graph[name], boxes[name]) for name in names}
     nodes = tuple(_node_count(name, switching[name], boxes[name], cuts[name]) for name in names)

@@ -15,10 +15,10 @@ from splinegraph.analyses.batches import widest
 from splinegraph.analyses.codes import Layer
 from splinegraph.analyses.provenance import weight_hash
 from splinegraph.analyses.regions.cells import STALLED, Cells, Mesh, code_layers
-from splinegraph.analyses.regions.requests import check_request, device_of
+from splinegraph.analyses.regions.requests import check_request, device_of, require_exact
 from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.core.graph import SplineGraph
-from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
+from splinegraph.errors import DomainError, SplineGraphError
 
 if TYPE_CHECKING:
     from splinegraph.analyses.regions.partition.partition import Partition
@@ -168,7 +168,7 @@ def enumerate_regions(
     started = time.monotonic()
     check_request(limit, budget, workers, method, verify)
     where = None if device is None else device_of(device)
-    _check_graph(graph)
+    require_exact(graph)
     chart = chart_of(graph, on)
     _check_chart(chart)
     deadline = None if budget is None else started + budget
@@ -351,18 +351,6 @@ def _carry_on(work: Work, before: Partition, workers: int) -> Found:
 
 
 # what is refused
-
-
-def _check_graph(graph: SplineGraph) -> None:
-    if graph.obstacles:
-        node = graph.obstacles[0]
-        more = f", and {len(graph.obstacles) - 1} more" if len(graph.obstacles) > 1 else ""
-        raise UnsupportedOperatorError(
-            f"{node.op.label} is not piecewise affine{more}",
-            where=node.where,
-            why="regions are exact for piecewise affine networks only",
-            remedy="replace such operators by splines with sg.spline, or look at the part before with graph.between",
-        )
 
 
 def _check_chart(chart: Chart) -> None:

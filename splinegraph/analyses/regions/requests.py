@@ -1,4 +1,4 @@
-"""What is refused before any work on regions is done: limits, workers, devices, types of numbers."""
+"""What is refused before any work on regions is done: limits, workers, devices, types of numbers, operators."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from numbers import Integral, Real
 
 import torch
 
-from splinegraph.errors import SplineGraphError
+from splinegraph.core.graph import SplineGraph
+from splinegraph.errors import SplineGraphError, UnsupportedOperatorError
 
-__all__ = ["check_request", "device_of", "floating"]
+__all__ = ["check_request", "device_of", "floating", "require_exact"]
 
 
 def check_request(limit: int | None, budget: float | None, workers: int, method: str, verify: bool | str) -> None:
@@ -64,3 +65,17 @@ def floating(dtype: torch.dtype) -> torch.dtype:
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise SplineGraphError(f"dtype is {dtype}", remedy="choose a floating one, like torch.float64")
     return dtype
+
+
+def require_exact(graph: SplineGraph) -> None:
+    """Raise, with the name of the first that is not, unless every operator is piecewise affine."""
+    if graph.exact:
+        return
+    node, *others = graph.obstacles
+    more = f", and {len(others)} more" if others else ""
+    raise UnsupportedOperatorError(
+        f"{node.op.label} is not piecewise affine{more}",
+        where=node.where,
+        why="regions are exact for piecewise affine networks only",
+        remedy="replace such operators by splines with sg.spline, or look at the part before with graph.between",
+    )

@@ -16,6 +16,7 @@ from splinegraph.analyses.regions.cells import code_layers
 from splinegraph.analyses.regions.chords.resolving import Resolved
 from splinegraph.analyses.regions.chords.subdivision import Held, Subdivision
 from splinegraph.analyses.regions.chords.switches import Snaps, cut
+from splinegraph.analyses.regions.requests import require_exact
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.operator import Operator, SplineOperator
 from splinegraph.core.switching import Switching
@@ -23,20 +24,7 @@ from splinegraph.core.values import Box
 from splinegraph.core.walk import walk
 from splinegraph.errors import UnsupportedOperatorError
 
-__all__ = ["ChordWalk", "check_exact"]
-
-
-def check_exact(graph: SplineGraph) -> None:
-    """Raise unless every operator is piecewise affine."""
-    if graph.exact:
-        return
-    node, *others = graph.obstacles
-    more = f" (and {len(others)} more)" if others else ""
-    raise UnsupportedOperatorError(
-        f"{node.op.label} is not piecewise affine{more}",
-        where=node.where,
-        remedy="replace smooth operators by splines first: sg.spline(graph, on=..., tol=...)",
-    )
+__all__ = ["ChordWalk"]
 
 
 class ChordWalk:
@@ -49,7 +37,7 @@ class ChordWalk:
     """
 
     def __init__(self, graph: SplineGraph, device: torch.device) -> None:
-        check_exact(graph)
+        require_exact(graph)
         self.graph, self.device = graph, device
         self.layers: dict[str, Layer] = {layer.name: layer for layer in code_layers(graph)}
         self.operators = Resolved(graph, torch.float64, device)

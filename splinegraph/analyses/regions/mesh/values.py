@@ -134,8 +134,7 @@ class Values:
 
 def _packed(node: Node, value: Tensor) -> Floats:
     """Return a batch of a node's value as one row per sample."""
-    rows = node.layout.samples_first(value) if node.layout else value[None]
-    flat: Floats = rows.reshape(rows.shape[0], -1).numpy()
+    flat: Floats = node.rows(value).numpy()
     return flat
 
 

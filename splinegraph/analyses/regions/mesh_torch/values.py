@@ -54,7 +54,7 @@ class Values:
         ]
         operators = part.resolved(torch.float64, self.device, stop - begin)
         outputs, _ = walk(part, inputs, lambda _, op, xs: op.forward(*xs), operators=operators)
-        return [_packed(part[name], value) for name, value in zip(part.outputs, outputs, strict=True)]
+        return [part[name].rows(value) for name, value in zip(part.outputs, outputs, strict=True)]
 
     def extend(self, cuts: Sequence[Cut]) -> None:
         """Give every value rows for the vertices that were made, in the order in which they were."""
@@ -69,12 +69,6 @@ class Values:
     def keep(self, used: Tensor) -> None:
         """Drop the rows of vertices that are no corners any more."""
         self.kept = {name: rows[used] for name, rows in self.kept.items()}
-
-
-def _packed(node: Node, value: Tensor) -> Tensor:
-    """Return a batch of a node's value as one row per sample."""
-    rows = node.layout.samples_first(value) if node.layout else value[None]
-    return rows.reshape(len(rows), -1)
 
 
 def _unpacked(node: Node, rows: Tensor) -> Tensor:

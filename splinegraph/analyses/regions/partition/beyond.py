@@ -86,18 +86,12 @@ def _decide(
     switching = op.switching([graph[name].shape for name in node.args])
     if switching is None:  # its pieces cannot be listed: step as far as a tie reaches
         near = op.code(*(x + v * (ON_BOUNDARY * size) for x, v in zip(xs, vs, strict=True)))
-        return _samples(node, near).to(torch.int32)
-    values = [_samples(graph[name], x).numpy() for name, x in zip(node.args, xs, strict=True)]
-    slopes = [_samples(graph[name], v).numpy() * size for name, v in zip(node.args, vs, strict=True)]
+        return node.rows(near).to(torch.int32)
+    values = [graph[name].rows(x).numpy() for name, x in zip(node.args, xs, strict=True)]
+    slopes = [graph[name].rows(v).numpy() * size for name, v in zip(node.args, vs, strict=True)]
     largest = max(float(np.abs(a).max(initial=0.0)) for a in (*values, *slopes))
     decide = _breaks if isinstance(switching, Breaks) else _contest
     return torch.from_numpy(decide(switching, values, slopes, ROUNDING * largest))  # type: ignore[arg-type]
-
-
-def _samples(node: Node, value: Tensor) -> Tensor:
-    """Return a value as (N, entries), in the order that it has at batch size one."""
-    first = node.layout.samples_first(value) if node.layout else value[None]
-    return first.reshape(first.shape[0], -1)
 
 
 def _breaks(found: Breaks, values: list[Floats], slopes: list[Floats], noise: float) -> NDArray[np.int32]:

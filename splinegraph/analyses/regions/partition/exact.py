@@ -119,8 +119,7 @@ class _Exact:
                 f"{op.label} has no list of switches", where=node.where, remedy="use the float maps and inequalities"
             )
         code = codes_of(node, layer, self.packed)
-        first = node.layout.samples_first(code) if node.layout else code[None]
-        flat = first.reshape(-1).tolist()
+        flat = node.rows(code).reshape(-1).tolist()
         forms = [row for arg in args for row in arg.fractions()]
         if isinstance(switching, Breaks):
             self.rows += _between(switching, forms, flat)

@@ -39,9 +39,9 @@ class Tick:
     cells : int
         Found so far.
     seconds : float
-        Since it began; earlier sessions do not count.
+        Since it began; what was done before it was resumed does not count.
     rate : float
-        Cells per second of this session.
+        Cells per second of that time.
     covered : float or None
         Estimate of the fraction of the domain's volume that they cover: fraction of fixed random points.
     remaining : float or None

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from splinegraph.analyses.regions.cells import Cells
+from splinegraph.analyses.regions.partition.storage import needed
 from splinegraph.core.files import writing
-from splinegraph.errors import DataError, MissingDependencyError
+from splinegraph.errors import DataError
 
-__all__ = ["need_parquet", "read_rows", "write_rows"]
-
-
-def need_parquet() -> Any:
-    """Return pyarrow's module of Parquet files.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is not installed.
-    """
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Parquet files need pyarrow", why=str(error), remedy='pip install "splinegraph[ray]"'
-        ) from error
-    return pyarrow.parquet
+__all__ = ["read_rows", "write_rows"]
 
 
 def write_rows(cells: Cells, path: Path) -> None:
@@ -39,7 +22,7 @@ def write_rows(cells: Cells, path: Path) -> None:
     DataError
         If the file cannot be written; it is written whole or not at all.
     """
-    parquet = need_parquet()
+    parquet = needed("pyarrow.parquet")
     import pyarrow as pa
 
     packed = np.ascontiguousarray(cells.packed)
@@ -64,7 +47,7 @@ def read_rows(path: Path) -> Cells:
     DataError
         If the file cannot be read.
     """
-    parquet = need_parquet()
+    parquet = needed("pyarrow.parquet")
     try:
         table = parquet.read_table(path)
     except (OSError, ValueError) as error:

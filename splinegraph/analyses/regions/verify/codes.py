@@ -14,7 +14,7 @@ from splinegraph.analyses.regions.partition.coded import Seen, chunk_rows, push
 from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
 from splinegraph.analyses.regions.verify.inside import random_inside, some
-from splinegraph.analyses.regions.verify.slacks import samples_of, slacks
+from splinegraph.analyses.regions.verify.slacks import slacks
 from splinegraph.analyses.regions.verify.verification import Check
 from splinegraph.core.operator import SplineOperator
 
@@ -99,11 +99,11 @@ def violations(partition: Partition, rows: NDArray[np.int64], points: Floats) ->
             nonlocal tied
             op = seen.node.op
             assert isinstance(op, SplineOperator)
-            code = samples_of(seen.node, seen.code).astype(np.int64)
-            own = samples_of(seen.node, op.code(*seen.values)).astype(np.int64)
+            code = seen.node.rows(seen.code).numpy().astype(np.int64)
+            own = seen.node.rows(op.code(*seen.values)).numpy().astype(np.int64)
             if (differ := code != own).any():
                 switching = op.switching([graph[name].shape for name in seen.node.args])
-                values = [samples_of(graph[n], x) for n, x in zip(seen.node.args, seen.values, strict=True)]
+                values = [graph[n].rows(x).numpy() for n, x in zip(seen.node.args, seen.values, strict=True)]
                 if switching is None:
                     wrong[part] |= differ.any(axis=1)
                     return

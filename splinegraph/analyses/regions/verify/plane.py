@@ -14,7 +14,7 @@ from splinegraph.analyses.regions.partition.coded import chunk_rows
 from splinegraph.analyses.regions.partition.volumes import domain_volume, intervals
 from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, THIN
 from splinegraph.analyses.regions.verify.inside import some
-from splinegraph.analyses.regions.verify.slacks import samples_of, slacks
+from splinegraph.analyses.regions.verify.slacks import slacks
 from splinegraph.analyses.regions.verify.verification import Check
 from splinegraph.core.graph import Node
 from splinegraph.core.operator import Operator, SplineOperator
@@ -118,7 +118,7 @@ def _outside(partition: Partition, mesh: Mesh, rows: NDArray[np.int64]) -> NDArr
             switching = op.switching([partition.graph[name].shape for name in node.args])
             if switching is not None:
                 code = unpack(packed[:, layer.start : layer.stop], layer.units, layer.bits, layer.dtype).numpy()
-                args = [samples_of(partition.graph[name], x)[inverse] for name, x in zip(node.args, xs, strict=True)]
+                args = [partition.graph[name].rows(x).numpy()[inverse] for name, x in zip(node.args, xs, strict=True)]
                 slack = slacks(switching, args, code.astype(np.int64)[owner]).min(axis=1, initial=np.inf)
                 scale = max(float(np.abs(a).max(initial=0.0)) for a in args)
                 wrong[owner[slack < -CORNERS * scale]] = True

@@ -6,19 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from splinegraph.analyses.regions.cells import Floats
-from splinegraph.core.graph import Node
 from splinegraph.core.switching import Breaks, Contest, Switching
 
-__all__ = ["samples_of", "slacks"]
-
-
-def samples_of(node: Node, value: Tensor) -> Floats:
-    """Return a node's value as (N, entries), in the order that it has at batch size one."""
-    first = node.layout.samples_first(value) if node.layout else value[None]
-    return np.asarray(first.reshape(first.shape[0], -1).numpy())
+__all__ = ["slacks"]
 
 
 def slacks(switching: Switching, values: Sequence[Floats], code: NDArray[np.int64]) -> Floats:
