@@ -20,6 +20,9 @@ from benchmarks.regions_peers import add_paths, program
 LONG = 5.0
 """Seconds of a run after which it is not repeated."""
 
+ENOUGH = 0.2
+"""Seconds in all before which a run is repeated: a single one of a millisecond says little."""
+
 
 def main() -> None:
     name, method, runs, *folders = sys.argv[1:]
@@ -37,7 +40,7 @@ def measure(chosen: Case, method: str, runs: int) -> dict[str, object]:
     _warm(chosen, method)
     before = peak()
     seconds, cells = [], None
-    for _ in range(runs):
+    while len(seconds) < runs or sum(seconds) < ENOUGH:
         start = time.process_time()
         cells = run()
         seconds.append(time.process_time() - start)

@@ -187,12 +187,10 @@ class SplineGraph:
 
     def parameters(self) -> Iterator[Tensor]:
         """Yield the user's own tensors that the graph reads, each once."""
-        seen = set()
-        for node in self.operators:
-            for leaf in leaves(node.operator):
-                if id(leaf) not in seen:
-                    seen.add(id(leaf))
-                    yield leaf
+        if "parameters" not in self._cache:
+            found = {id(leaf): leaf for node in self.operators for leaf in leaves(node.operator)}
+            self._cache["parameters"] = tuple(found.values())
+        yield from self._cache["parameters"]
 
     # running it
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,10 +79,11 @@ class Box:
 
     def __post_init__(self) -> None:
         lower, upper = (torch.as_tensor(side) for side in (self.lower, self.upper))
-        lower, upper = torch.broadcast_tensors(lower, upper)
-        if bool(lower.isnan().any() | upper.isnan().any()):
-            raise DomainError("the box holds NaN", remedy="give finite or infinite bounds")
-        if bool((lower > upper).any()):
+        if lower.shape != upper.shape:
+            lower, upper = torch.broadcast_tensors(lower, upper)
+        if not bool((lower <= upper).all()):
+            if bool(lower.isnan().any() | upper.isnan().any()):
+                raise DomainError("the box holds NaN", remedy="give finite or infinite bounds")
             index = tuple(int(i[0]) for i in torch.nonzero(lower > upper, as_tuple=True))
             raise DomainError("the box is empty", where=f"coordinate {index}", why="lower > upper there")
         object.__setattr__(self, "lower", lower)
@@ -103,7 +105,7 @@ class Box:
         """Shape of a point of the box."""
         return self.lower.shape
 
-    @property
+    @functools.cached_property
     def bounded(self) -> bool:
         """Whether every side is finite."""
         return bool((self.lower.isfinite() & self.upper.isfinite()).all())
@@ -120,7 +122,7 @@ class Box:
         u = torch.rand((count, *self.shape), generator=generator, dtype=self.lower.dtype)
         return self.lower + u * (self.upper - self.lower)
 
-    @property
+    @functools.cached_property
     def chart(self) -> Chart:
         """The box in its free coordinates, those with lower < upper."""
         from splinegraph.core.domains.box import box_chart
@@ -131,6 +133,8 @@ class Box:
         """Return the same box for points of a larger shape; unchanged if it does not fit."""
         from splinegraph.core.domains.box import spread
 
+        if self.shape == shape:
+            return self
         return Box(*spread(self, shape))
 
     def __iter__(self) -> Iterator[Tensor]:

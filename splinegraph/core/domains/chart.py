@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,20 +62,27 @@ class Chart:
     @property
     def dim(self) -> int:
         """D, the number of free coordinates."""
-        return len(self.lower)
+        return self.lower.shape[0]
 
     @property
     def entries(self) -> int:
         """n, the number of entries of all inputs together."""
-        return len(self.origin)
+        return self.origin.shape[0]
 
     @functools.cached_property
     def bounded(self) -> bool:
         """Whether the bounds of t are finite; the constraints G t <= h are not asked."""
         return bool((self.lower.isfinite() & self.upper.isfinite()).all())
 
+    @functools.cached_property
+    def whole(self) -> bool:
+        """Whether the coordinates t are the entries of x, in their order."""
+        return self.index is not None and self.index.tolist() == list(range(self.entries))
+
     def split(self, flat: Tensor) -> tuple[Tensor, ...]:
         """Return flattened inputs of shape (*leading, n) as one tensor of shape (*leading, *in) per input."""
+        if len(self.shapes) == 1:
+            return (flat.reshape(*flat.shape[:-1], *self.shapes[0]),)
         parts = flat.split([math.prod(shape) for shape in self.shapes], dim=-1)
         return tuple(p.reshape(*flat.shape[:-1], *s) for p, s in zip(parts, self.shapes, strict=True))
 
@@ -87,6 +93,8 @@ class Chart:
     def lift(self, t: Tensor) -> tuple[Tensor, ...]:
         """Return the inputs at coordinates t of shape (N, D): tensors of shape (N, *in)."""
         t = t.double()
+        if self.whole:
+            return self.split(t.clone())
         if self.index is None:
             assert self.directions is not None
             return self.split(torch.addmm(self.origin.to(t.device), t, self.directions.to(t.device)))
@@ -152,7 +160,7 @@ def chart_of(graph: SplineGraph, on: Any) -> Chart:
     """
     domains = tuple(on) if isinstance(on, (tuple, list)) else (on,)
     for domain in domains:
-        if inspect.getattr_static(domain, "chart", None) is None:  # not asked for: it may be long in the making
+        if not hasattr(type(domain), "chart"):  # that of the domain itself is not asked for: it may take long
             raise DomainError(
                 f"a {type(domain).__name__} is no domain",
                 remedy="give a Box, Plane, Segment or Polytope, one per input",

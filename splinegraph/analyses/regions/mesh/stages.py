@@ -7,6 +7,8 @@ arguments of the next switching node and whatever else is needed later.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +45,16 @@ class Stage:
     part: SplineGraph
     before: tuple[str, ...]
     after: tuple[str, ...]
+
+    @functools.cached_property
+    def sizes(self) -> dict[str, int]:
+        """Entries of each new value."""
+        return {name: math.prod(self.part[name].shape) for name in self.part.outputs}
+
+    @functools.cached_property
+    def widest(self) -> int:
+        """Entries of the largest value on the way."""
+        return max(math.prod(node.shape) for node in self.part.nodes)
 
 
 def stages(graph: SplineGraph, layers: Sequence[Layer]) -> tuple[Stage, ...]:

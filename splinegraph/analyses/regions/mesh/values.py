@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -61,8 +60,8 @@ class Values:
         """
         part, count = stage.part, len(x)
         if part.outputs:
-            made = {name: np.empty((room(count), math.prod(part[name].shape))) for name in part.outputs}
-            step = max(1, CHUNK // max(math.prod(node.shape) for node in part.nodes)) if self.graph.batched else 1
+            made = {name: np.empty((room(count), size)) for name, size in stage.sizes.items()}
+            step = max(1, CHUNK // stage.widest) if self.graph.batched else 1
             operators: Mapping[str, Operator] = {}
             size = 0
             for begin in range(0, count, step):
@@ -80,21 +79,16 @@ class Values:
     def _run(
         self, part: SplineGraph, operators: Mapping[str, Operator], x: Floats, begin: int, stop: int
     ) -> tuple[Tensor, ...]:
-        lifted: dict[str, Tensor] = {}
-        if any(name in self.graph.inputs and name not in self.kept for name in part.inputs):
-            lifted = dict(zip(self.graph.inputs, self._lift(torch.from_numpy(x[begin:stop])), strict=True))
+        kept = self.kept
+        lifted: tuple[Tensor, ...] = ()
+        if not all(name in kept for name in part.inputs):
+            lifted = self.chart.lift(torch.from_numpy(x[begin:stop]))
         inputs = [
-            _unpacked(part[name], self.kept[name][begin:stop]) if name in self.kept else lifted[name]
+            _unpacked(part[name], kept[name][begin:stop]) if name in kept else lifted[self.graph.inputs.index(name)]
             for name in part.inputs
         ]
         outputs, _ = walk(part, inputs, lambda _, op, xs: op.forward(*xs), operators=operators)
         return outputs
-
-    def _lift(self, t: Tensor) -> tuple[Tensor, ...]:
-        chart = self.chart
-        if chart.index is not None and chart.entries == chart.dim and len(chart.shapes) == 1:
-            return (t[:, chart.index.argsort()].reshape(len(t), *chart.shapes[0]),)  # t is all there is to x
-        return chart.lift(t)
 
     def take(self, names: Sequence[str]) -> list[Floats]:
         """Return the rows of some values."""
