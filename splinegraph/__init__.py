@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from splinegraph.analyses.affine_map import AffineMap, affine_map
     from splinegraph.analyses.codes import ActivationPattern, codes
     from splinegraph.analyses.factors import Factors, conv_matrix, factors
+    from splinegraph.analyses.lipschitz.bound import LipschitzBound
+    from splinegraph.analyses.lipschitz.lipschitz import lipschitz
     from splinegraph.analyses.regions.chords.chords import Chords, chords
     from splinegraph.analyses.regions.counting import count_bound
     from splinegraph.analyses.regions.enumerate import enumerate_regions
@@ -54,6 +56,7 @@ __all__ = [
     "Curvature",
     "DataSource",
     "Factors",
+    "LipschitzBound",
     "LocalRegion",
     "Monotonicity",
     "Neighborhood",
@@ -76,6 +79,7 @@ __all__ = [
     "count_bound",
     "enumerate_regions",
     "factors",
+    "lipschitz",
     "load",
     "local_region",
     "logits",
@@ -99,6 +103,8 @@ _WHERE = {
     "analyses.affine_map": ("AffineMap", "affine_map"),
     "analyses.codes": ("ActivationPattern", "codes"),
     "analyses.factors": ("Factors", "conv_matrix", "factors"),
+    "analyses.lipschitz.bound": ("LipschitzBound",),
+    "analyses.lipschitz.lipschitz": ("lipschitz",),
     "analyses.regions.chords.chords": ("Chords", "chords"),
     "analyses.regions.counting": ("count_bound",),
     "analyses.regions.enumerate": ("enumerate_regions",),

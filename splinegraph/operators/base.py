@@ -149,11 +149,16 @@ class PiecewiseElementwise(SplineOperator):
 
     def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the largest |slope| met; infinite if a jump is met. The same in every norm."""
-        largest = 0.0
-        for i, s in enumerate(self.slopes):
-            met = self._met(i, on)
-            largest = max(largest, float(torch.where(met, exactly(s).abs(), 0.0).max()))
-        return math.inf if bool(self._jumps(on).any()) else largest
+        least, most = self.slope_range(on)
+        return float(torch.maximum(-least, most).max()) if least.numel() else 0.0
+
+    def slope_range(self, on: Boxes | None = None) -> tuple[Tensor, Tensor]:
+        """Return the least and the largest slope met, per unit as far as they differ; infinite at jumps."""
+        slopes = [(exactly(s), self._met(i, on)) for i, s in enumerate(self.slopes)]
+        least = functools.reduce(torch.minimum, [torch.where(met, s, math.inf) for s, met in slopes])
+        most = functools.reduce(torch.maximum, [torch.where(met, s, -math.inf) for s, met in slopes])
+        jumps = self._jumps(on)
+        return torch.where(jumps, -math.inf, least), torch.where(jumps, math.inf, most)
 
     def curvature(self, on: Boxes | None = None) -> Tensor:
         """Return CONVEX where the slopes met increase, CONCAVE where they decrease."""

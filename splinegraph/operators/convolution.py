@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -11,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from splinegraph.core.affine import AffineOperator
-from splinegraph.core.operator import Shapes
+from splinegraph.core.operator import Boxes, Shapes
 from splinegraph.operators.linear import Parts, by_sign, spread
 from splinegraph.operators.registry import Call, Value, lowers
+from splinegraph.operators.spectral import convolution_norm
 
 __all__ = ["Conv", "ConvTranspose"]
 
@@ -41,6 +43,19 @@ class _Convolution(AffineOperator):
 
     def split(self) -> Parts:
         return by_sign(self, "weight", bias=None)
+
+    def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
+        """Return the exact norm for 1 and inf; for 2 an upper bound, by `spectral.convolution_norm`."""
+        if norm != 2:
+            return super().lipschitz(norm, arg, on, shapes)
+        if shapes is None and on is not None:
+            shapes = [box.shape for box in on]
+        found = self._frequencies(None if shapes is None else tuple(shapes[0][2:]))
+        return min(found, super().lipschitz(2, arg, on, shapes))
+
+    @abc.abstractmethod
+    def _frequencies(self, sizes: tuple[int, ...] | None) -> float:
+        """Return the bound of the l2 norm by frequencies, for an argument of these spatial sizes or of any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +86,9 @@ class Conv(_Convolution):
     def forward(self, *xs: Tensor) -> Tensor:
         d = self.weight.dim() - 2
         return _CONV[d](xs[0], self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def _frequencies(self, sizes: tuple[int, ...] | None) -> float:
+        return convolution_norm(self.weight, sizes, self.stride, self.padding, self.dilation, self.groups)
 
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         d = self.weight.dim() - 2
@@ -163,6 +181,15 @@ class ConvTranspose(_Convolution):
             xs[0], self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups,
             self.dilation,
         )  # fmt: skip
+
+    def _frequencies(self, sizes: tuple[int, ...] | None) -> float:
+        if sizes is not None:  # of the result: windows slide over that
+            axes = zip(
+                sizes, self.weight.shape[2:], self.stride, self.padding, self.output_padding, self.dilation,
+                strict=True,
+            )  # fmt: skip
+            sizes = tuple((n - 1) * s - 2 * p + a * (k - 1) + o + 1 for n, k, s, p, o, a in axes)
+        return convolution_norm(self.weight, sizes, self.stride, self.padding, self.dilation, self.groups)
 
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         d = self.weight.dim() - 2

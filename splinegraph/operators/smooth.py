@@ -128,21 +128,27 @@ class SmoothElementwise(DifferentiableElementwise):
         return Box(values.amin(0).masked_fill(unknown, -math.inf), values.amax(0).masked_fill(unknown, math.inf))
 
     def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
-        """Return the largest |derivative|, the same in every norm; attained where it is finite.
+        """Return the largest |derivative|, the same in every norm; attained where it is finite."""
+        least, most = self.slope_range(on)
+        return float(torch.maximum(-least, most).max()) if least.numel() else 0.0
 
-        Between inflections the derivative is monotone, so it is largest at an end or at an inflection.
+    def slope_range(self, on: Boxes | None = None) -> tuple[Tensor, Tensor]:
+        """Return the least and the largest derivative met, per unit of the box; infinite where it is undefined.
+
+        Between inflections the derivative is monotone, so both are found at an end or at an inflection.
         """
         lower, upper = self._ends(on)
-        if not lower.numel():
-            return 0.0
         inner = [torch.full_like(lower, b).clamp(lower, upper) for b in self.profile.inflections]
-        steepness = [self._steepness(x) for x in (lower, upper, *inner)]
+        found = [self._slope_at(x) for x in (lower, upper, *inner)]
         for kink in self.profile.kinks:
             met, point = (lower <= kink.at) & (upper >= kink.at), lower == upper
-            steepness += [(met & (point | (lower < kink.at))).double() * abs(kink.left)]
-            steepness += [(met & (point | (upper > kink.at))).double() * abs(kink.right)]
-        steepest = torch.stack(steepness).amax(0)
-        return float(steepest.masked_fill(self.profile.undefined(lower, upper), math.inf).max())
+            found += [(torch.full_like(lower, kink.left), met & (point | (lower < kink.at)))]
+            found += [(torch.full_like(lower, kink.right), met & (point | (upper > kink.at)))]
+        low = [s.masked_fill(s.isnan(), -math.inf).masked_fill(~met, math.inf) for s, met in found]
+        high = [s.masked_fill(s.isnan(), math.inf).masked_fill(~met, -math.inf) for s, met in found]
+        unknown = self.profile.undefined(lower, upper)
+        least, most = torch.stack(low).amin(0), torch.stack(high).amax(0)
+        return least.masked_fill(unknown, -math.inf), most.masked_fill(unknown, math.inf)
 
     def curvature(self, on: Boxes | None = None) -> Tensor:
         """Return on what all stretches and kinks met agree."""
@@ -175,14 +181,15 @@ class SmoothElementwise(DifferentiableElementwise):
             y = y.masked_fill(x == end, value)
         return y if profile.pole is None else y.masked_fill(x == 0, profile.pole[side])
 
-    def _steepness(self, x: Tensor) -> Tensor:
-        """Return |derivative|; 0 at kinks, which are looked at from both sides elsewhere."""
-        s, profile = self.derivative(x).abs(), self.profile
+    def _slope_at(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the derivative (NaN: anything), and where it counts: not at kinks, which have one on each side."""
+        s, profile = self.derivative(x), self.profile
         for end, slope in zip(profile.domain, profile.slopes, strict=True):
-            s = s.masked_fill(x == end, abs(slope))
+            s = s.masked_fill(x == end, slope)
+        counts = torch.ones_like(s, dtype=torch.bool)
         for kink in profile.kinks:
-            s = s.masked_fill(x == kink.at, 0.0)
-        return s.nan_to_num(math.inf, math.inf)
+            counts = counts & (x != kink.at)
+        return s, counts
 
 
 def _agreed(points: Sequence[float], flags: Sequence[int], lower: Tensor, upper: Tensor) -> Tensor:

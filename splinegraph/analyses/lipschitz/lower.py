@@ -1,0 +1,133 @@
+"""Lower bounds: the norm of the local map at a point, and a climb from cell to cell towards larger ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from splinegraph.analyses.lipschitz.jacobians import ROUNDING, matrices, norms
+from splinegraph.core.graph import SplineGraph
+from splinegraph.core.values import Box
+
+__all__ = ["Witness", "climb"]
+
+SCALES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+"""Lengths of steps, relative to the size of the domain or of the points."""
+
+
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """A point inside a cell whose map has a large norm.
+
+    Parameters
+    ----------
+    inputs : tuple of Tensor of shape (*in,)
+    value : float
+        The norm of the map there, less a margin for rounding.
+    """
+
+    inputs: tuple[Tensor, ...]
+    value: float
+
+
+def climb(
+    graph: SplineGraph,
+    norm: float,
+    boxes: Sequence[Box] | None,
+    *,
+    starts: Sequence[Tensor] | None = None,
+    free: Tensor | None = None,
+    count: int = 64,
+    rounds: int = 30,
+    deadline: float | None = None,
+    seed: int = 0,
+) -> Witness | None:
+    """Return the best point that a climb from many starts finds; None if every point lies on a boundary.
+
+    Parameters
+    ----------
+    graph : SplineGraph
+    norm : {1, 2, inf}
+    boxes : sequence of Box, optional
+        Where points must lie, one per input.
+    starts : sequence of Tensor of shape (S, *in), optional
+        Points to start from, besides random ones.
+    free : Tensor of shape (n,), bool, optional
+        Entries of the inputs that can move; norms are those of the map's columns of these.
+    count : int
+        Random starts.
+    rounds : int
+        Steps per start.
+    deadline : float, optional
+        Of `time.monotonic`.
+    seed : int
+
+    Notes
+    -----
+    Each round moves every start by a random step of a random length, across whatever facets lie between, and
+    keeps it where the norm grew: two passes per output and round. Points on a boundary are no witnesses.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    sizes, points = _starts(graph, boxes, starts, count, draw)
+    values = _norms_at(graph, norm, points, free)
+    for _ in range(rounds):
+        if deadline is not None and time.monotonic() > deadline:
+            break
+        scale = torch.tensor(SCALES, dtype=torch.float64)[torch.randint(len(SCALES), (len(values),), generator=draw)]
+        moved = tuple(
+            _inside(x + _spread(scale, x) * s * torch.randn(x.shape, generator=draw, dtype=torch.float64), boxes, i)
+            for i, (x, s) in enumerate(zip(points, sizes, strict=True))
+        )
+        found = _norms_at(graph, norm, moved, free)
+        better = found > values
+        points = tuple(torch.where(_spread(better, x), y, x) for x, y in zip(points, moved, strict=True))
+        values = torch.where(better, found, values)
+    best = int(values.argmax())
+    if not float(values[best]) >= 0:
+        return None
+    return Witness(tuple(x[best].clone() for x in points), float(values[best]) * (1 - ROUNDING))
+
+
+def _starts(
+    graph: SplineGraph, boxes: Sequence[Box] | None, starts: Sequence[Tensor] | None, count: int, draw: torch.Generator
+) -> tuple[list[Tensor | float], tuple[Tensor, ...]]:
+    """Return the size of a step per input, and the points to start from."""
+    sizes: list[Tensor | float] = []
+    points = []
+    for i, shape in enumerate(graph.input_shapes):
+        if boxes is None:
+            scale = 10 ** (2 * torch.rand(count, generator=draw, dtype=torch.float64) - 1)
+            x = torch.randn(count, *shape, generator=draw, dtype=torch.float64)
+            x = x * _spread(scale, x)
+            sizes.append(1.0)
+        else:
+            low, high = (side.detach().cpu().double() for side in boxes[i])
+            x = low + torch.rand(count, *shape, generator=draw, dtype=torch.float64) * (high - low)
+            sizes.append((high - low) / 2)
+        if starts is not None:
+            x = torch.cat([_inside(starts[i].detach().cpu().double(), boxes, i), x])
+        points.append(x)
+    return sizes, tuple(points)
+
+
+def _norms_at(graph: SplineGraph, norm: float, points: tuple[Tensor, ...], free: Tensor | None) -> Tensor:
+    """Return the norm at each point; -1 on boundaries and where it is not finite."""
+    A, boundary = matrices(graph, *points)
+    found = norms(A if free is None else A[:, :, free], norm)
+    return torch.where(boundary | ~found.isfinite(), -1.0, found)
+
+
+def _inside(x: Tensor, boxes: Sequence[Box] | None, i: int) -> Tensor:
+    if boxes is None:
+        return x
+    low, high = (side.detach().cpu().double() for side in boxes[i])
+    return torch.minimum(torch.maximum(x, low), high)
+
+
+def _spread(values: Tensor, x: Tensor) -> Tensor:
+    """Return values of shape (B,) so that they broadcast to x."""
+    return values.reshape(-1, *(1,) * (x.dim() - 1))

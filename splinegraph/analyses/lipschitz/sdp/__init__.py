@@ -1,0 +1,1 @@
+"""Semidefinite bounds (LipSDP) on a network taken apart into units."""

@@ -1,0 +1,188 @@
+"""From a graph to its units: one walk with linear forms as values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from splinegraph.analyses.lipschitz.units import Block, Units
+from splinegraph.core.affine import AffineOperator
+from splinegraph.core.graph import Node, SplineGraph
+from splinegraph.core.operator import Operator, SplineOperator
+from splinegraph.core.switching import Breaks, Contest, Switching
+from splinegraph.core.values import Box
+from splinegraph.core.walk import walk
+
+__all__ = ["units"]
+
+MOST_ENTRIES = 2**27
+"""Of the forms of one node (1 GiB) beyond which a network is not taken apart."""
+
+ONE = torch.tensor(1.0, dtype=torch.float64)
+ZERO = torch.tensor(0.0, dtype=torch.float64)
+
+
+def units(graph: SplineGraph, boxes: Mapping[str, Box] | None = None) -> Units | None:
+    """Return a network's units; None if an operator has none, or slopes without bounds, or it would be too large.
+
+    Parameters
+    ----------
+    graph : SplineGraph
+    boxes : mapping from node name to Box, optional
+        Of all values at batch size one. Units that have one slope there are affine and vanish.
+    """
+    sizes = [math.prod(shape) for shape in graph.input_shapes]
+    with torch.no_grad():
+        operators = graph.resolved(torch.float64, torch.device("cpu"), 1)
+        facts = _Facts(graph, boxes)
+        rooms = [facts.room(node, operators[node.name]) for node in graph.operators]
+        if None in rooms:
+            return None
+        total = sum(room for room in rooms if room is not None)
+        if (sum(sizes) + total + 1) * max(math.prod(node.shape) for node in graph.nodes) > MOST_ENTRIES:
+            return None
+        builder = _Builder(facts, sum(sizes), total)
+        starts, at = [], 0
+        for shape, size in zip(graph.input_shapes, sizes, strict=True):
+            rows = torch.zeros(builder.rows, 1, *shape, dtype=torch.float64)
+            rows.view(builder.rows, -1)[at : at + size] = torch.eye(size, dtype=torch.float64)
+            starts.append(rows)
+            at += size
+        outputs, _ = walk(graph, starts, builder.visit, operators=operators)
+    return builder.finish(torch.cat([out.flatten(1) for out in outputs], dim=1))
+
+
+class _Facts:
+    """What is known of the nodes' units on the domain."""
+
+    def __init__(self, graph: SplineGraph, boxes: Mapping[str, Box] | None) -> None:
+        self.graph, self.boxes = graph, boxes
+
+    def room(self, node: Node, operator: Operator) -> int | None:
+        """Return how many units a node makes; None if it cannot be taken apart."""
+        if isinstance(operator, AffineOperator):
+            return 0
+        slopes = self.slopes(node, operator)
+        if slopes is not None:
+            return int((slopes[0] < slopes[1]).sum())
+        contest = self.contest(node, operator)
+        return None if contest is None else int((contest[0] >= 0).sum()) - len(contest[0])
+
+    def slopes(self, node: Node, operator: Operator) -> tuple[Tensor, Tensor] | None:
+        """Return the range of each unit's slope, if the operator is elementwise and they are finite."""
+        if not hasattr(operator, "slope_range") or not operator.continuous:
+            return None
+        on = None if self.boxes is None else [self.boxes[name] for name in node.args]
+        low, high = (s.double().expand(node.shape).reshape(-1) for s in operator.slope_range(on))
+        return (low, high) if bool((low.isfinite() & high.isfinite()).all()) else None
+
+    def contest(self, node: Node, operator: Operator) -> tuple[Tensor, float] | None:
+        """Return the entries that each maximum is of, those that can win first, and -1 for a minimum, else 1."""
+        switching = self.switching(node, operator)
+        if not isinstance(switching, Contest) or bool((switching.after >= 0).any()):
+            return None
+        columns = switching.columns([math.prod(self.graph[name].shape) for name in node.args])
+        if self.boxes is not None:
+            boxes = [self.boxes[name] for name in node.args]
+            lower = torch.cat([box.lower.reshape(-1) for box in boxes])
+            upper = torch.cat([box.upper.reshape(-1) for box in boxes])
+            if not switching.largest:
+                lower, upper = -upper, -lower
+            some, place = columns >= 0, columns.clamp(min=0)
+            most = lower[place].masked_fill(~some, -math.inf).amax(1, keepdim=True)
+            columns = torch.where(some & (upper[place] >= most), columns, -1)
+        order = (columns < 0).to(torch.int8).argsort(dim=1, stable=True)
+        return columns.gather(1, order), 1.0 if switching.largest else -1.0
+
+    def switching(self, node: Node, operator: Operator) -> Switching | None:
+        """Return how the units switch; None if the operator is not piecewise affine, or cannot say."""
+        if not isinstance(operator, SplineOperator):
+            return None
+        return operator.switching([self.graph[name].shape for name in node.args])
+
+    def inside(self, node: Node) -> Tensor:
+        """Return a value that the argument of an elementwise node can have, flattened: 0 or what is next to it."""
+        if self.boxes is None:
+            return torch.zeros(math.prod(node.shape), dtype=torch.float64)
+        box = self.boxes[node.args[0]]
+        return torch.minimum(torch.maximum(torch.zeros_like(box.lower), box.lower), box.upper).reshape(-1)
+
+
+class _Builder:
+    """The units made so far. A node's value is its forms, one row per entry of z, and last the constants."""
+
+    def __init__(self, facts: _Facts, inputs: int, count: int) -> None:
+        self.facts, self.inputs = facts, inputs
+        self.rows = inputs + count + 1
+        self.used = 0
+        self.forms = torch.zeros(self.rows, count, dtype=torch.float64)
+        self.low, self.high = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
+        self.kinks = torch.full((2, count), math.nan, dtype=torch.float64)
+        self.blocks: list[Block] = []
+
+    def visit(self, node: Node, operator: Operator, args: tuple[Tensor, ...]) -> Tensor:
+        """Return the forms of a node's value, and add its units."""
+        if isinstance(operator, AffineOperator):
+            value = operator.linear(*args)
+            value[-1] = operator.forward(*(arg[-1] for arg in args))
+            return value
+        slopes = self.facts.slopes(node, operator)
+        if slopes is not None:
+            value = self._elementwise(node, operator, args[0].flatten(1), *slopes)
+        else:
+            contest = self.facts.contest(node, operator)
+            assert contest is not None
+            columns, sign = contest
+            value = sign * self._maxima(node.name, sign * torch.cat([arg.flatten(1) for arg in args], dim=1), columns)
+        return value.reshape(self.rows, *node.shape)
+
+    def finish(self, outputs: Tensor) -> Units:
+        """Return all units."""
+        forms, last = self.forms[:-1].numpy(), self.forms[-1].numpy()
+        low, high, kinks = self.low.numpy(), self.high.numpy(), self.kinks.numpy()
+        return Units(forms, last, outputs[:-1].numpy(), self.inputs, low, high, kinks, tuple(self.blocks))
+
+    def _add(self, name: str, forms: Tensor, low: Tensor, high: Tensor, kinks: Tensor) -> Tensor:
+        """Add units; return their own forms."""
+        start, stop = self.used, self.used + forms.shape[1]
+        if stop == start:
+            return forms
+        self.forms[:, start:stop], self.kinks[:, start:stop] = forms, kinks
+        self.low[start:stop], self.high[start:stop] = low, high
+        self.blocks.append(Block(name, start, stop))
+        self.used = stop
+        own = torch.zeros_like(forms)
+        own[self.inputs + start : self.inputs + stop] = torch.eye(stop - start, dtype=torch.float64)
+        return own
+
+    def _elementwise(self, node: Node, operator: Operator, forms: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        live = low < high
+        at = self.facts.inside(node)
+        value = forms * low
+        value[-1] += operator.forward(at.reshape(node.shape)).reshape(-1) - low * at
+        switching = self.facts.switching(node, operator)
+        kinks = torch.full((2, len(low)), math.nan, dtype=torch.float64)
+        moved, height = forms[:, live], torch.zeros(int(live.sum()), dtype=torch.float64)
+        if isinstance(switching, Breaks) and len(switching.breakpoints) == 1:
+            b = float(switching.breakpoints)
+            kinks = switching.slopes
+            moved = moved.clone()
+            moved[-1] -= b  # the unit's kink is at zero, and its value there
+            height = (switching.slopes[0] * b + switching.intercepts[0])[live]
+        own = self._add(node.name, moved, low[live], high[live], kinks[:, live])
+        own[-1] += height
+        value[:, live] = own
+        return value
+
+    def _maxima(self, name: str, forms: Tensor, columns: Tensor) -> Tensor:
+        """Return the forms of maxima over the entries `columns`, (units, width): max(a, b) = a + relu(b - a)."""
+        best = forms[:, columns[:, 0]]
+        for place in range(1, columns.shape[1]):
+            live = columns[:, place] >= 0
+            step = forms[:, columns[live, place]] - best[:, live]
+            kinks = torch.stack([ZERO.expand(step.shape[1]), ONE.expand(step.shape[1])])
+            best[:, live] += self._add(name, step, kinks[0], kinks[1], kinks)
+        return best

@@ -1,0 +1,150 @@
+"""A network as units with slopes: what semidefinite bounds and branch and bound run on.
+
+Every unit answers to one affine functional of the inputs and the units before it, with a slope in a known range;
+everything else is affine. Skips, concatenations and poolings come free: a maximum is a chain of comparisons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Block", "Units"]
+
+Floats = NDArray[np.float64]
+
+FREE, LEFT, RIGHT = -1, 0, 1
+"""What is known of a unit: nothing, that its functional is negative, that it is positive."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Units start to stop of one node; none depends on another of them."""
+
+    name: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """A network in terms of its inputs x and of the values e of n units, z = (x, e).
+
+    Unit i sees ``u_i = forms[:, i] @ z + offsets[i]``; for two inputs, e_i differs by s times what u_i differs by,
+    with ``low[i] <= s <= high[i]``. The outputs are ``outputs.T @ z`` plus constants.
+
+    Parameters
+    ----------
+    forms : array of shape (n0 + n, n)
+        Of unit i only entries of inputs and of units of earlier blocks are not zero.
+    offsets : array of shape (n,)
+    outputs : array of shape (n0 + n, m)
+    inputs : int
+        n0, the entries of the inputs.
+    low, high : array of shape (n,)
+    slopes : array of shape (2, n)
+        Where a unit has one kink: e_i = slopes[0, i] u_i for u_i <= 0, else slopes[1, i] u_i. nan elsewhere.
+    blocks : tuple of Block
+        In order.
+    """
+
+    forms: Floats
+    offsets: Floats
+    outputs: Floats
+    inputs: int
+    low: Floats
+    high: Floats
+    slopes: Floats
+    blocks: tuple[Block, ...]
+
+    @property
+    def size(self) -> int:
+        """N = n0 + n."""
+        return len(self.forms)
+
+    @property
+    def count(self) -> int:
+        """n, the number of units."""
+        return int(self.forms.shape[1])
+
+    def reduced(self) -> Units:
+        """Return the same with as many inputs as the forms tell apart: the l2 constant on all of space stays."""
+        both = np.concatenate([self.forms[: self.inputs], self.outputs[: self.inputs]], axis=1)
+        keep = np.flatnonzero(both.any(axis=0))
+        if len(keep) >= self.inputs:
+            return self
+        q = np.linalg.qr(both[:, keep])[0]
+        head, n = q.T @ both, self.count
+        forms = np.concatenate([head[:, :n], self.forms[self.inputs :]])
+        outputs = np.concatenate([head[:, n:], self.outputs[self.inputs :]])
+        return replace(self, forms=forms, outputs=outputs, inputs=len(head))
+
+    def lifted(self, x: Floats) -> Floats:
+        """Return an input that `reduced` maps to x."""
+        both = np.concatenate([self.forms[: self.inputs], self.outputs[: self.inputs]], axis=1)
+        keep = np.flatnonzero(both.any(axis=0))
+        return x if len(keep) >= self.inputs else np.asarray(np.linalg.qr(both[:, keep])[0] @ x)
+
+    def fixed(self, states: NDArray[np.int8]) -> tuple[Units, Floats]:
+        """Return the network where some units stay on one side of their kink, and all units' functionals there.
+
+        Parameters
+        ----------
+        states : array of shape (n,)
+            FREE, LEFT or RIGHT.
+
+        Returns
+        -------
+        Units
+            Of the free units alone.
+        array of shape (n0 + free + 1, n)
+            Of each unit of this network, the functional u_i of the inputs and the free units; constants in the
+            last row.
+        """
+        n0 = self.inputs
+        free = np.flatnonzero(states == FREE)
+        place = np.full(self.count, -1)
+        place[free] = n0 + np.arange(len(free))
+        width = n0 + len(free) + 1
+        rows = np.zeros((self.size, width))  # of each entry of z, in terms of what is left
+        rows[np.arange(n0), np.arange(n0)] = 1.0
+        seen = np.empty((width, self.count))
+        for block in self.blocks:
+            part = slice(block.start, block.stop)
+            known = n0 + block.start
+            u = self.forms[:known, part].T @ rows[:known]
+            u[:, -1] += self.offsets[part]
+            seen[:, part] = u.T
+            state = states[part]
+            slope = np.where(state == RIGHT, self.slopes[1, part], self.slopes[0, part])
+            held = state != FREE
+            mine = n0 + np.arange(block.start, block.stop)
+            rows[mine[held]] = slope[held, None] * u[held]
+            rows[mine[~held], place[part][~held]] = 1.0
+        start, blocks = 0, []
+        for block in self.blocks:
+            stop = start + int((states[block.start : block.stop] == FREE).sum())
+            if stop > start:
+                blocks.append(Block(block.name, start, stop))
+            start = stop
+        left = Units(
+            seen[:-1, free], seen[-1, free], (rows[:, :-1].T @ self.outputs), n0, self.low[free], self.high[free],
+            self.slopes[:, free], tuple(blocks),
+        )  # fmt: skip
+        return left, seen
+
+    def states(self, x: Floats) -> NDArray[np.int8]:
+        """Return on which side of its kink each unit is at an input; of networks whose units all have one."""
+        found = np.empty(self.count, dtype=np.int8)
+        z = np.concatenate([x, np.zeros(self.count)])
+        for block in self.blocks:
+            part = slice(block.start, block.stop)
+            known = self.inputs + block.start
+            u = z[:known] @ self.forms[:known, part] + self.offsets[part]
+            found[part] = np.where(u > 0, RIGHT, LEFT)
+            z[self.inputs + block.start : self.inputs + block.stop] = u * np.where(
+                u > 0, self.slopes[1, part], self.slopes[0, part]
+            )
+        return found
