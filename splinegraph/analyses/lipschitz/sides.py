@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
 from splinegraph.analyses.lipschitz.units import FREE, RIGHT, Units
 
@@ -76,6 +75,8 @@ class Sides:
 
     def _inside(self, G: Floats, h: Floats) -> tuple[bool, Floats | None]:
         """Return whether G x <= h has an interior, and a point there."""
+        from scipy.optimize import linprog
+
         self.programs += 1
         n0 = G.shape[1]
         width = 1.0 if self.box is None else float((self.box[1] - self.box[0]).max()) or 1.0

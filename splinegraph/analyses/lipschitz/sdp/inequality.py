@@ -7,7 +7,6 @@ import math
 import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
-from scipy import linalg
 
 from splinegraph.analyses.lipschitz.units import Units
 
@@ -51,6 +50,8 @@ class Inequality:
 
         Infinite if no rho will do.
         """
+        from scipy import linalg
+
         n0, M = self.units.inputs, self.matrix(0.0, T)
         if not n0:  # nothing moves
             return 0.0, None

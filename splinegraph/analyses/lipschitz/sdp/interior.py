@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
-from scipy import linalg
 
 from splinegraph.analyses.lipschitz.sdp.inequality import Inequality
 
@@ -96,66 +95,87 @@ def solve(
     A step takes some products of N x N by N x n matrices and a linear system of n + 1 unknowns.
     """
     rho, _ = inequality.least(T)
-    units = inequality.units
-    n0, count = units.inputs, units.forms.shape[1]
+    count = inequality.units.count
     if not count or rho == 0.0 or not math.isfinite(rho):
-        return Solution(T, rho, 0.0 if not count else math.nan, 0)
-    bounded = bool(((units.low > 0) & (units.high > 0) | (units.low < 0) & (units.high < 0)).any())
-    P, Q, N = inequality.P, inequality.Q, units.size
-    rho *= 1.05 if near else 1.5
-    weight = N + (count if bounded else 0)
-    mu, gap, step = (0.05 if near else 1.0) * rho / weight, math.inf, 0
-    L = _cholesky(inequality.matrix(rho, T))
-    while L is not None and step < MOST_STEPS:
-        step += 1
-        inverse = linalg.cho_solve((L, True), np.eye(N))
+        return Solution(T, rho, math.nan if count else 0.0, 0)
+    path = _Path(inequality, rho, T, near)
+    gap, steps = math.inf, 0
+    while path.factor is not None and steps < MOST_STEPS:
+        steps += 1
+        decrement = path.step()
+        late = deadline is not None and time.monotonic() > deadline
+        if decrement is None or late or (below is not None and path.rho < below):
+            break
+        if decrement < CENTERED:
+            gap = 1.6 * path.mu * path.weight
+            if gap < tol * path.rho or (below is not None and path.rho - gap > below):
+                break
+            path.mu *= LOWER
+    least, _ = inequality.least(path.T)
+    return Solution(path.T, least, gap / least if least else math.nan, steps)
+
+
+class _Path:
+    """A point near the central path: rho / mu - log det M(rho, T) - sum log T is to be small."""
+
+    def __init__(self, inequality: Inequality, rho: float, T: Floats, near: bool) -> None:
+        units = inequality.units
+        self.inequality, self.T = inequality, T
+        self.rho = (1.05 if near else 1.5) * rho
+        # M >= 0 makes T > 0 where slopes may be zero or of either sign
+        self.bounded = bool((units.low * units.high > 0).any())
+        self.weight = units.size + (units.count if self.bounded else 0)
+        self.mu = (0.05 if near else 1.0) * self.rho / self.weight
+        self.factor = _cholesky(inequality.matrix(self.rho, T))
+
+    def step(self) -> float | None:
+        """Make a Newton step; return its decrement, or None if none can be made."""
+        H, g = self._derivatives()
+        d = _newton(H, g)
+        if d is None:
+            return None
+        decrement = float(-g @ d)
+        now = self._value(self.rho, self.T, self.factor)
+        for share in (*STEPS, 1 / (1 + math.sqrt(max(decrement, 0.0)))):
+            rho, T = self.rho + share * float(d[0]), self.T + share * d[1:]
+            if bool((T <= 0).any()):
+                continue
+            factor = _cholesky(self.inequality.matrix(rho, T))
+            if factor is not None and self._value(rho, T, factor) < now - 1e-4 * share * decrement:
+                self.rho, self.T, self.factor = rho, T, factor
+                return decrement
+        return None
+
+    def _value(self, rho: float, T: Floats, factor: Floats | None) -> float:
+        assert factor is not None
+        value = rho / self.mu - 2 * float(np.log(np.diag(factor)).sum())
+        return value - float(np.log(T).sum()) if self.bounded else value
+
+    def _derivatives(self) -> tuple[Floats, Floats]:
+        """Return the Hessian and the gradient in (rho, T)."""
+        from scipy import linalg
+
+        P, Q, n0 = self.inequality.P, self.inequality.Q, self.inequality.units.inputs
+        inverse = linalg.cho_solve((self.factor, True), np.eye(len(P)))
         PP, PQ = inverse @ P, inverse @ Q
         B = P.T @ PQ
-        H = np.empty((count + 1, count + 1))
+        count = len(self.T)
+        H, g = np.empty((count + 1, count + 1)), np.empty(count + 1)
         H[1:, 1:] = 2 * (B * B.T + (P.T @ PP) * (Q.T @ PQ))
         H[0, 0] = float((inverse[:n0, :n0] ** 2).sum())
         H[0, 1:] = H[1:, 0] = 2 * (PP[:n0] * PQ[:n0]).sum(axis=0)
-        g = np.empty(count + 1)
-        g[0] = 1 / mu - float(np.trace(inverse[:n0, :n0]))
+        g[0] = 1 / self.mu - float(np.trace(inverse[:n0, :n0]))
         g[1:] = -2 * np.diag(B)
-        if bounded:
-            g[1:] -= 1 / T
-            H[np.arange(1, count + 1), np.arange(1, count + 1)] += 1 / T**2
-        d = _newton(H, g)
-        if d is None:
-            break
-        decrement = float(-g @ d)
-        value = rho / mu - 2 * float(np.log(np.diag(L)).sum()) - (float(np.log(T).sum()) if bounded else 0.0)
-        moved = False
-        for share in (*STEPS, 1 / (1 + math.sqrt(max(decrement, 0.0)))):
-            rho2, T2 = rho + share * float(d[0]), T + share * d[1:]
-            if bool((T2 <= 0).any()):
-                continue
-            L2 = _cholesky(inequality.matrix(rho2, T2))
-            if L2 is None:
-                continue
-            now = rho2 / mu - 2 * float(np.log(np.diag(L2)).sum()) - (float(np.log(T2).sum()) if bounded else 0.0)
-            if now < value - 1e-4 * share * decrement:
-                moved = True
-                break
-        if not moved:
-            break
-        rho, T, L = rho2, T2, L2
-        if below is not None and rho < below:
-            break
-        if deadline is not None and time.monotonic() > deadline:
-            break
-        if decrement < CENTERED:
-            gap = 1.6 * mu * weight
-            if gap < tol * rho or (below is not None and rho - gap > below):
-                break
-            mu *= LOWER
-    least, _ = inequality.least(T)
-    return Solution(T, least, gap / least if least else math.nan, step)
+        if self.bounded:
+            g[1:] -= 1 / self.T
+            H[np.arange(1, count + 1), np.arange(1, count + 1)] += 1 / self.T**2
+        return H, g
 
 
 def _newton(H: Floats, g: Floats) -> Floats | None:
     """Return -H^-1 g; None if H is not positive definite within rounding."""
+    from scipy import linalg
+
     scale = 1 / np.sqrt(np.maximum(np.diag(H), 1e-300))
     scaled = H * scale[:, None] * scale
     scaled[np.arange(len(g)), np.arange(len(g))] += 1e-13
