@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from splinegraph.core.graph import SplineGraph
     from splinegraph.data.source import DataSource
 
-__all__ = ["DOMAINS", "Domain", "domain_of", "domain_options"]
+__all__ = ["DOMAINS", "Domain", "box_options", "domain_of", "domain_options"]
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -62,6 +62,13 @@ def domain_options(command: C) -> C:
     return command
 
 
+def box_options(command: C) -> C:
+    """Add what says which inputs are looked at, boxes alone."""
+    for option in reversed(_OPTIONS[:2]):
+        command = option(command)
+    return command
+
+
 @dataclass(frozen=True)
 class Domain:
     """A domain, and the inputs that it was made of.
@@ -98,7 +105,7 @@ def domain_of(asked: Mapping[str, Any], graph: SplineGraph, data: DataSource | N
         names = ", ".join("--" + name.replace("_of", "").replace("_", "-") for name in DOMAINS)
         raise click.UsageError(f"{'no domain' if not given else 'more than one domain'}; give one of {names}")
     if len(graph.inputs) != 1:
-        raise click.UsageError(f"{graph.name} has {len(graph.inputs)} inputs; regions takes networks with one")
+        raise click.UsageError(f"{graph.name} has {len(graph.inputs)} inputs; domains are for networks with one")
     (kind,) = given
     value, shape = asked[kind], tuple(graph.input_shapes[0])
     if kind == "box":

@@ -14,6 +14,7 @@ import click
 
 from splinegraph.cli.analyze import analyze
 from splinegraph.cli.export import export
+from splinegraph.cli.lipschitz import lipschitz
 from splinegraph.cli.regions import regions
 from splinegraph.cli.rerun import rerun
 from splinegraph.cli.trace import trace
@@ -61,5 +62,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (analyze, regions, trace, export, rerun):
+for command in (analyze, regions, lipschitz, trace, export, rerun):
     main.add_command(command)

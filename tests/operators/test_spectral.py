@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,12 @@ def draw(rng: random.Random) -> tuple[Conv | ConvTranspose, tuple[int, ...]]:
     stride, dilation = ([rng.choice([1, 1, 2, 3]) for _ in range(d)] for _ in range(2))
     padding = [rng.choice([0, 1, 2, k // 2]) for k in kernel]
     sizes = tuple(rng.choice([1, 4, 5, 7, 9] if d < 3 else [2, 3, 5]) for _ in range(d))
-    settings = {"stride": tuple(stride), "padding": tuple(padding), "dilation": tuple(dilation), "groups": g}
+    settings: dict[str, Any] = {
+        "stride": tuple(stride),
+        "padding": tuple(padding),
+        "dilation": tuple(dilation),
+        "groups": g,
+    }
     if rng.random() < 0.4:
         more = tuple(rng.randrange(max(s, a)) for s, a in zip(stride, dilation, strict=True))
         weight = torch.randn(ins, outs // g, *kernel, dtype=torch.float64)

@@ -195,7 +195,7 @@ class _Ladder:
         if not all(node.op.differentiable for node in self.graph.operators):
             return self._told("points", "an operator has no local map")
         witness = climb(
-            self.graph, self.norm, self.domain.boxes, starts=starts, free=self.domain.free, deadline=self.deadline,
+            self.graph, self.norm, self.domain.boxes, starts=starts, free=self.domain.free, deadline=self._share(0.2),
             seed=self.seed,
         )  # fmt: skip
         self.above("points", witness)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -19,6 +20,11 @@ from splinegraph.analyses.lipschitz.sdp.interior import solve, start
 from splinegraph.analyses.lipschitz.taking_apart import units
 from splinegraph.errors import DomainError, SplineGraphError
 from tests.analyses.regions.nets import mlp
+
+
+ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
+    nn.ReLU, lambda: nn.LeakyReLU(0.3), nn.Hardtanh, nn.Tanh, nn.GELU, lambda: nn.LeakyReLU(-1.5),
+)  # fmt: skip
 
 
 def traced(net: nn.Module, *shape: int) -> sg.SplineGraph:
@@ -113,9 +119,7 @@ def test_kinks_are_no_witnesses() -> None:
 @pytest.mark.parametrize("norm", [1, 2, math.inf])
 def test_lies_between_samples_and_the_upper_end(seed: int, radius: float | None, norm: float) -> None:
     torch.manual_seed(seed)
-    activation = [nn.ReLU, lambda: nn.LeakyReLU(0.3), nn.Hardtanh, nn.Tanh, nn.GELU, lambda: nn.LeakyReLU(-1.5)][
-        seed % 6
-    ]
+    activation = ACTIVATIONS[seed % len(ACTIVATIONS)]
     graph = traced(mlp(3, 7, 5, 2, activation=activation), 3)
     box = None if radius is None else sg.Box(torch.full((3,), -radius), torch.full((3,), radius))
     found = sg.lipschitz(graph, norm, box, budget=1.0)

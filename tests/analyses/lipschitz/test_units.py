@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,8 @@ class Mixed(nn.Module):
         super().__init__()
         self.first, self.second = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
         self.norm, self.act = nn.BatchNorm2d(3), nn.PReLU(3)
+        assert self.norm.running_mean is not None
+        assert self.norm.running_var is not None
         self.norm.running_mean.uniform_(-1, 1)
         self.norm.running_var.uniform_(0.5, 2)
         self.act.weight.data.copy_(torch.tensor([0.2, -0.5, 1.7]))
@@ -44,7 +48,7 @@ class Compared(nn.Module):
         return out
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mlp": (lambda: nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 5), nn.LeakyReLU(0.2)), (3,)),
     "mixed": (Mixed, (1, 4, 4)),
     "compared": (Compared, (3,)),
