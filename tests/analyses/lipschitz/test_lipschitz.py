@@ -21,7 +21,6 @@ from splinegraph.analyses.lipschitz.taking_apart import units
 from splinegraph.errors import DomainError, SplineGraphError
 from tests.analyses.regions.nets import mlp
 
-
 ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
     nn.ReLU, lambda: nn.LeakyReLU(0.3), nn.Hardtanh, nn.Tanh, nn.GELU, lambda: nn.LeakyReLU(-1.5),
 )  # fmt: skip
@@ -114,7 +113,7 @@ def test_kinks_are_no_witnesses() -> None:
 # soundness
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("radius", [None, 0.2])
 @pytest.mark.parametrize("norm", [1, 2, math.inf])
 def test_lies_between_samples_and_the_upper_end(seed: int, radius: float | None, norm: float) -> None:
@@ -122,7 +121,7 @@ def test_lies_between_samples_and_the_upper_end(seed: int, radius: float | None,
     activation = ACTIVATIONS[seed % len(ACTIVATIONS)]
     graph = traced(mlp(3, 7, 5, 2, activation=activation), 3)
     box = None if radius is None else sg.Box(torch.full((3,), -radius), torch.full((3,), radius))
-    found = sg.lipschitz(graph, norm, box, budget=1.0)
+    found = sg.lipschitz(graph, norm, box, budget=0.5)
     assert found.lower <= found.upper
     assert sampled(graph, norm, box) <= found.upper * (1 + 1e-9)
     assert found.witness is not None
