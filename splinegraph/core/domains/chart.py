@@ -160,7 +160,8 @@ def chart_of(graph: SplineGraph, on: Any) -> Chart:
     """
     domains = tuple(on) if isinstance(on, (tuple, list)) else (on,)
     for domain in domains:
-        if not hasattr(type(domain), "chart"):  # that of the domain itself is not asked for: it may take long
+        # whether there is one, without asking for it: it may be long in the making
+        if not hasattr(type(domain), "chart") and "chart" not in getattr(domain, "__dict__", ()):
             raise DomainError(
                 f"a {type(domain).__name__} is no domain",
                 remedy="give a Box, Plane, Segment or Polytope, one per input",

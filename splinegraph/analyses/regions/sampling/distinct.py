@@ -22,12 +22,12 @@ class Distinct(abc.ABC):
     """A multiset of 128-bit keys, in memory proportional to the number of distinct ones."""
 
     @abc.abstractmethod
-    def add(self, keys: Tensor) -> None:
-        """Count keys of shape (N, 2), int64."""
+    def add(self, keys: Tensor) -> Tensor:
+        """Count keys of shape (N, 2), int64; return which may not have been there before, bool of shape (N,)."""
 
     @abc.abstractmethod
-    def counts(self) -> NDArray[np.int64]:
-        """Return how often each distinct key was seen, in no particular order."""
+    def counts(self) -> tuple[Tensor, NDArray[np.int64]]:
+        """Return the distinct keys in any order, shape (K, 2), and how often each was seen."""
 
 
 class Table(Distinct):
@@ -36,22 +36,23 @@ class Table(Distinct):
     def __init__(self) -> None:
         self._table, self._used = np.zeros((2**12, 3), dtype=np.int64), 0
 
-    def add(self, keys: Tensor) -> None:
+    def add(self, keys: Tensor) -> Tensor:
         from splinegraph.analyses.regions.sampling.kernels import table
 
         rows, start = keys.numpy(), 0
+        fresh = np.zeros(len(rows), dtype=np.bool_)
         while True:
             most = int(FULL * len(self._table))
-            start, self._used = table.count(self._table, rows, start, self._used, most)
+            start, self._used = table.count(self._table, rows, fresh, start, self._used, most)
             if start == len(rows):
-                return
+                return torch.from_numpy(fresh)
             larger = np.zeros((2 * len(self._table), 3), dtype=np.int64)
             table.rehash(self._table, larger)
             self._table = larger
 
-    def counts(self) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = self._table[self._table[:, 2] > 0, 2]
-        return found
+    def counts(self) -> tuple[Tensor, NDArray[np.int64]]:
+        found = self._table[self._table[:, 2] > 0]
+        return torch.from_numpy(found[:, :2].copy()), found[:, 2]
 
 
 class Sorted(Distinct):
@@ -62,10 +63,11 @@ class Sorted(Distinct):
         self._counts = torch.zeros(0, dtype=torch.int64, device=device)
         self._pending: list[Tensor] = []
 
-    def add(self, keys: Tensor) -> None:
+    def add(self, keys: Tensor) -> Tensor:
         self._pending.append(keys)
         if sum(map(len, self._pending)) > max(PENDING, len(self._keys) // 2):
             self._merge()
+        return torch.ones(len(keys), dtype=torch.bool, device=keys.device)
 
     def _merge(self) -> None:
         fresh = torch.cat(self._pending) if self._pending else self._keys[:0]
@@ -81,10 +83,9 @@ class Sorted(Distinct):
         self._keys = keys[first]
         self._counts = torch.zeros_like(self._keys[:, 0]).index_add_(0, group, counts)
 
-    def counts(self) -> NDArray[np.int64]:
+    def counts(self) -> tuple[Tensor, NDArray[np.int64]]:
         self._merge()
-        found: NDArray[np.int64] = self._counts.cpu().numpy()
-        return found
+        return self._keys.cpu(), self._counts.cpu().numpy()
 
 
 def distinct(device: torch.device) -> Distinct:

@@ -17,10 +17,10 @@ from torch import Tensor
 from splinegraph.analyses.codes import Layer
 from splinegraph.analyses.regions.cells import code_layers
 from splinegraph.analyses.regions.chords.resolving import Resolved
+from splinegraph.analyses.regions.sampling.dense import Dense, dense_layers
+from splinegraph.analyses.regions.sampling.levels import level_of
 from splinegraph.core.graph import Node, SplineGraph
-from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator, SplineOperator
-from splinegraph.core.switching import Breaks
 from splinegraph.core.walk import walk
 from splinegraph.operators.base import for_numpy
 
@@ -43,11 +43,17 @@ class Hasher:
         self.layers = {layer.name: layer for layer in code_layers(graph)}
         self.operators = Resolved(graph, dtype, device)
         self._wanted = _ahead_of(graph, set(self.layers))
-        self._levels = {name: _level(graph, graph[name]) for name in self.layers}
+        self._levels = {name: level_of(graph, graph[name]) for name in self.layers}
         self._coefficients = {
             layer.name: [_random(i, plane, layer.units).to(device) for plane in range(layer.bits)]
             for i, layer in enumerate(self.layers.values())
         }
+        self._dense: dict[str, Dense] = {}
+        if for_numpy(torch.zeros(1, dtype=dtype, device=device)):
+            visited = (self._wanted | set(self.layers)) - set(graph.inputs)
+            first = {name: planes[0] for name, planes in self._coefficients.items() if planes}
+            self._dense = dense_layers(self.operators, self._levels, first, visited)
+        self._deferred = {graph[name].args[0] for name in self._dense}
 
     def __call__(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return the keys of a batch, shape (B, 2), int64."""
@@ -55,6 +61,10 @@ class Hasher:
 
         def visit(node: Node, _: Operator, xs: tuple[Any, ...]) -> Any:
             layer, wanted = self.layers.get(node.name), node.name in self._wanted
+            if node.name in self._deferred:  # computed by the level that reads it
+                return xs[0]
+            if node.name in self._dense:
+                return self._dense[node.name].switch(xs[0], keys, wanted)
             if layer is None and not wanted:
                 return None
             operator = self.operators.of(node, len(keys))
@@ -72,7 +82,7 @@ class Hasher:
         """Add the bits of one node; return its value if another switching node reads it."""
         level, planes = self._levels[node.name], self._coefficients[layer.name]
         if level is not None:
-            _add_above(xs[0].reshape(len(keys), -1), level, planes[0], keys)
+            _add_above(xs[0].reshape(len(keys), -1), level.at, planes[0], keys)
             return operator.forward(xs[0]) if wanted else None
         assert isinstance(operator, SplineOperator)
         value, code = operator.switch(*xs)
@@ -108,17 +118,3 @@ def _ahead_of(graph: SplineGraph, switching: set[str]) -> set[str]:
         if node.name in switching or node.name in wanted:
             wanted.update(node.args)
     return wanted
-
-
-def _level(graph: SplineGraph, node: Node) -> float | None:
-    """Return the level, if the code of every unit is one comparison of its argument with the same number."""
-    if node.layout != BatchLayout() or graph[node.args[0]].layout != BatchLayout() or not graph.batched:
-        return None
-    operator = node.op
-    assert isinstance(operator, SplineOperator)
-    found = operator.switching([graph[arg].shape for arg in node.args])
-    if not isinstance(found, Breaks) or len(found.breakpoints) != 1 or not bool(found.closed_left.all()):
-        return None
-    if found.first != 0:
-        return None
-    return float(found.breakpoints[0])

@@ -87,6 +87,58 @@ def test_keys_without_compiled_loops_are_the_same(monkeypatch: pytest.MonkeyPatc
         monkeypatch.undo()
 
 
+class Tangled(nn.Module):
+    """Dense layers that are read twice, share weights, stand at several positions or have no bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(3, 6, bias=False), nn.Linear(6, 6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.relu(self.first(x))
+        both = self.third(torch.relu(self.second(h)).abs())
+        skip = nn.functional.leaky_relu(both, -0.3) + both + self.second(self.third(h).clamp(min=-0.1)).abs() + h
+        return torch.relu(self.second(skip))
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 3)], ids=["one position", "five positions"])
+def test_layers_taken_together_have_the_codes_of_layers_one_by_one(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    graph = trace(Tangled().double().eval(), torch.zeros(1, *shape, dtype=torch.float64))
+    hasher = Hasher(graph, torch.float64, CPU)
+    assert len(hasher._dense) == (
+        5 if len(shape) == 1 else 0
+    )  # not the one whose argument is read twice, nor the one behind another
+    for seed, count in enumerate((40, 7, 40, 40)):  # buffers are used again, and for other sizes
+        x = torch.randn(count, *shape, generator=torch.Generator().manual_seed(seed)).double()
+        before, pattern, total = x.clone(), codes(graph, x), torch.zeros(count, 2, dtype=torch.int64)
+        for layer in pattern.layers:
+            bits = pattern.unpack(layer.name).long().reshape(count, -1)
+            total += torch.stack([(bits * c).sum(1) for c in hasher._coefficients[layer.name][0]], 1)
+        assert torch.equal(hasher([x]), total)
+        assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [nn.LeakyReLU(0.2), nn.PReLU(8), nn.Threshold(0.1, 0.05), nn.Hardtanh(-0.2, 0.3), nn.Hardshrink(0.2)],
+    ids=lambda module: type(module).__name__,
+)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_activations_of_every_kind_between_dense_layers(between: nn.Module, dtype: torch.dtype) -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(3, 8), between, nn.Linear(8, 8), between, nn.Linear(8, 8), between).double()
+    with torch.no_grad():
+        for parameter in between.parameters():
+            parameter.copy_(torch.linspace(-0.5, 0.5, 8))
+    graph = trace(model.eval(), torch.zeros(1, 3, dtype=torch.float64))
+    x = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
+    x = torch.cat([x, x[:50]])
+    keys, pattern = Hasher(graph, dtype, CPU)([x]), codes(graph, x, dtype=dtype)
+    same = (keys[:, None] == keys[None]).all(-1).numpy()
+    assert np.array_equal(same, (pattern.packed[:, None] == pattern.packed[None]).all(-1))
+
+
 # multisets
 
 
@@ -99,8 +151,8 @@ def test_counts_of_keys(make: Any) -> None:
     for part in np.array_split(pool, 7):
         seen.add(torch.from_numpy(part.copy()))
     expected = np.unique(pool, axis=0, return_counts=True)[1]
-    assert sorted(seen.counts().tolist()) == sorted(expected.tolist())
-    assert len(make().counts()) == 0
+    assert sorted(seen.counts()[1].tolist()) == sorted(expected.tolist())
+    assert len(make().counts()[1]) == 0
 
 
 # counts
@@ -147,7 +199,9 @@ def test_the_batch_size_changes_nothing_and_the_seed_does() -> None:
 def test_float32_decisions_are_those_of_float32_codes() -> None:
     graph, box = net(3, 16, 16, 1), cube(3)
     found = sample_regions(graph, box, n=3000, dtype=torch.float32)
-    assert found.count == codes(graph, *(x.float() for x in drawn(graph, box, 3000)), dtype=None).count
+    assert found.undecided > 0  # float32 leaves more points near boundaries
+    known = codes(graph, *(x.float() for x in drawn(graph, box, 3000)), dtype=None).count
+    assert found.count + found.undecided == known
 
 
 # where the points are
@@ -244,3 +298,16 @@ def test_bad_input_is_refused(on: Any, options: dict[str, Any], error: type[Exce
 def test_dtypes_without_fractions_and_unknown_devices_are_refused(asked: Any) -> None:
     with pytest.raises(SplineGraphError, match="choose"):
         sample_regions(net(2, 3, 1), Box(-torch.ones(2), torch.ones(2)), n=10, **asked)
+
+
+def test_patterns_made_by_rounding_are_not_counted() -> None:
+    """0.1 x + 0.2 x - 0.3 x is zero but for rounding, of either sign: with relu(x) there are two cells, not more."""
+
+    class Cancels(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(0.1 * x + 0.2 * x - 0.3 * x) + torch.relu(x)
+
+    graph = trace(Cancels().double().eval(), torch.zeros(1, 1, dtype=torch.float64))
+    found = sample_regions(graph, Box(torch.tensor([-1.0]), torch.tensor([1.0])), n=2000)
+    assert found.count <= 2
+    assert found.undecided >= 1

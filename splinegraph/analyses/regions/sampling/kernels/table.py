@@ -23,14 +23,18 @@ def _place(table: Ints, low: int, high: int) -> int:
 
 
 @jit
-def count(table: Ints, keys: Ints, start: int, used: int, most: int) -> tuple[int, int]:
-    """Count keys from `start` on until `most` slots are used; return where it stopped, and the slots used."""
+def count(table: Ints, keys: Ints, fresh: NDArray[np.bool_], start: int, used: int, most: int) -> tuple[int, int]:
+    """Count keys from `start` on until `most` slots are used; return where it stopped, and the slots used.
+
+    `fresh` is set where a key was not there before.
+    """
     for i in range(start, len(keys)):
         slot = _place(table, keys[i, 0], keys[i, 1])
         if not table[slot, 2]:
             if used == most:
                 return i, used
             used += 1
+            fresh[i] = True
             table[slot, 0] = keys[i, 0]
             table[slot, 1] = keys[i, 1]
         table[slot, 2] += 1
