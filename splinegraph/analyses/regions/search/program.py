@@ -18,6 +18,7 @@ from splinegraph.analyses.regions.reach import reach
 from splinegraph.analyses.regions.search import tables as at
 from splinegraph.analyses.regions.search.stretches import Stretches
 from splinegraph.analyses.regions.search.tables import Floats, Integers, Tables
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, ROUNDING
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.operator import SplineOperator
@@ -31,6 +32,9 @@ MOST_NONZEROS = 2e8
 
 MOST_WORK = 2e12
 """Entries beyond which its affine stretches are not pushed through: hours."""
+
+CANCELED = ROUNDING / ON_BOUNDARY
+"""What terms count that cancel at the center: their rounding errors stay, in the constant that is left."""
 
 SPARSE = 0.25
 """Blocks filled less than this are stored as sparse ones."""
@@ -49,6 +53,8 @@ class Program:
         Bounds of the coordinates.
     G, h : array of float64, shape (m, D) and (m,)
         Further constraints G t <= h.
+    center : array of float64, shape (D,)
+        The chart's coordinates where those of the program are zero.
     """
 
     layers: tuple[Layer, ...]
@@ -57,6 +63,7 @@ class Program:
     upper: Floats
     G: Floats
     h: Floats
+    center: Floats
 
     @property
     def dim(self) -> int:
@@ -74,12 +81,17 @@ class Program:
         return sum(layer.units for layer in self.layers)
 
     @functools.cached_property
+    def contests(self) -> bool:
+        """Whether some unit is the largest or smallest of several."""
+        return bool((self.tables.node[:, at.KIND] == at.CONTEST).any())
+
+    @functools.cached_property
     def hash(self) -> str:
         """SHA-256 of all numbers: the same for the same weights on the same domain."""
         digest = hashlib.sha256()
         for layer in self.layers:
             digest.update(f"{layer.name} {layer.shape} {layer.alphabet} {layer.bits}".encode())
-        for array in (*self.tables, self.lower, self.upper, self.G, self.h):
+        for array in (*self.tables, self.lower, self.upper, self.G, self.h, self.center):
             digest.update(f"{array.dtype}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -118,8 +130,11 @@ def compile_program(graph: SplineGraph, chart: Chart, layers: Sequence[Layer] | 
         raise DomainError("the domain is unbounded", remedy="give finite bounds")
     layers = code_layers(graph) if layers is None else tuple(layers)
     _check_size(graph, layers)
-    stretches = Stretches(graph, [layer.name for layer in layers], chart)
-    writer = _Writer(chart)
+    lower, upper, G, h = (a.detach().double().cpu().numpy() for a in (chart.lower, chart.upper, chart.G, chart.h))
+    center = _center(lower, upper)
+    lower, upper, h = lower - center, upper - center, h - G @ center
+    stretches = Stretches(graph, [layer.name for layer in layers], chart, center)
+    writer = _Writer(np.maximum(np.abs(lower), np.abs(upper)), center)
     switches = _switchings(graph, chart, stretches, layers)
     from_inputs = stretches.from_inputs() if chart.dim else {}
     for layer, switching in zip(layers, switches, strict=True):
@@ -128,8 +143,13 @@ def compile_program(graph: SplineGraph, chart: Chart, layers: Sequence[Layer] | 
         writer.node(layer, switching, constant, None if linear is None else linear.numpy(), stretches)
     for layer in layers:
         writer.blocks(graph[layer.name], stretches)
-    arrays = (chart.lower, chart.upper, chart.G, chart.h)
-    return Program(layers, writer.tables(), *(a.detach().double().cpu().numpy().copy() for a in arrays))
+    return Program(layers, writer.tables(), lower, upper, G.copy(), h, center)
+
+
+def _center(lower: Floats, upper: Floats) -> Floats:
+    """Return where to put zero: in the middle of a domain that is far from it, so that little of a sum cancels."""
+    middle = lower + 0.5 * (upper - lower)
+    return np.asarray(np.where(np.abs(middle) > upper - lower, middle, 0.0))
 
 
 def _check_size(graph: SplineGraph, layers: Sequence[Layer]) -> None:
@@ -169,9 +189,8 @@ def _switchings(
 class _Writer:
     """Collects the tables."""
 
-    def __init__(self, chart: Chart) -> None:
-        self.dim = chart.dim
-        self.reach = torch.maximum(chart.lower.abs(), chart.upper.abs()).numpy()
+    def __init__(self, reach: Floats, center: Floats) -> None:
+        self.dim, self.reach, self.center = len(reach), reach, center
         self.rows: list[list[int]] = []
         self.block_rows: list[list[tuple[int, int, int, int]]] = []
         self.place: dict[str, int] = {}
@@ -215,7 +234,8 @@ class _Writer:
         if linear is not None:
             base[: self.dim] = linear
         base[self.dim] = constant
-        base[self.dim + 1] = np.abs(constant) + self.reach @ np.abs(base[: self.dim])
+        far = np.abs(constant - self.center @ base[: self.dim]) + np.abs(self.center) @ np.abs(base[: self.dim])
+        base[self.dim + 1] = np.abs(constant) + self.reach @ np.abs(base[: self.dim]) + CANCELED * far
         self.base.append(base)
         self.place[layer.name] = len(self.rows)
         self.rows.append(row)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from types import FrameType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from splinegraph.analyses.codes import Layer
-from splinegraph.analyses.packing import unpack
 from splinegraph.analyses.regions.cells import Cells
-from splinegraph.analyses.regions.search import state as st
+from splinegraph.analyses.regions.interrupts import stopping
 from splinegraph.analyses.regions.search.program import Program, compile_program
 from splinegraph.analyses.regions.search.state import State, begin, grown, new_state
 from splinegraph.analyses.regions.search.tables import Floats
 from splinegraph.analyses.regions.search.tasks import load_task, position, split
-from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, THIN
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, THIN, blurred
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import DomainError
@@ -73,7 +67,7 @@ class Search:
     tolerance : float, optional
         Relative: forms that differ by less than this times the size of their terms are equal.
     thin : float, optional
-        Cells cut off by less than this times the domain's size are none.
+        Cells cut off by less than this times the domain's size are none; more far from the origin, see `blur`.
 
     Notes
     -----
@@ -88,7 +82,9 @@ class Search:
             raise DomainError("the domain is one point", remedy="give it at least one free coordinate")
         self.program = program
         self.size = float((program.upper - program.lower).max())
-        self.scale: Floats = np.array([tolerance, thin * self.size, self.size])
+        ends = [program.center + program.lower, program.center + program.upper]
+        far = blurred(float(np.abs(ends).max()), self.size)
+        self.scale: Floats = np.array([tolerance, far * thin * self.size, self.size])
         self.stats: dict[str, int] = {}
         self.stopped = False  # by Ctrl-C
 
@@ -116,29 +112,9 @@ class Search:
         cells = replace(cells, sound=self.stats.get("stalls", 0) == before)
         return cells, split(state, self.program, b"" if task is None else position(task))
 
-    def redo(self, packed: NDArray[np.uint8], count: int, *, limit: int | None = None) -> tuple[Cells, bool]:
-        """Enumerate the cells inside of the cell that the codes of the first nodes name.
-
-        Parameters
-        ----------
-        packed : array of uint8, shape (bytes,)
-            A packed code; only the part of the first nodes is read.
-        count : int
-            How many nodes that is.
-        limit : int, optional
-
-        Returns
-        -------
-        cells : Cells
-        complete : bool
-        """
-        state, unit = self._root(), 0
-        for layer in self.program.layers[:count]:
-            mine = unpack(packed[None, layer.start : layer.stop], layer.units, layer.bits, layer.dtype)
-            state.forced[unit : unit + layer.units] = mine[0].numpy()
-            unit += layer.units
-        state, cells = self._go(state, 2**62 if limit is None else limit, None)
-        return cells, not state.s[st.DEPTH]
+    def stop(self) -> None:
+        """End after the chunk under way."""
+        self.stopped = True
 
     def over(self, deadline: float | None) -> bool:
         """Return whether to stop."""
@@ -185,11 +161,11 @@ class Search:
         packed = np.zeros((size, p.width), dtype=np.uint8)
         points, radii, count = np.zeros((size, p.dim)), np.zeros(size), 0
         while True:
-            full, count = advance(p.tables, state, packed, points, radii, count)
+            full, count = advance(p.tables, state, packed, points, radii, count, p.contests or None)
             if full < 0:
                 break
             state = grown(state, ARRAYS[full])
-        return state, Cells(packed[:count], points[:count], radii[:count])
+        return state, Cells(packed[:count], points[:count] + p.center, radii[:count])
 
 
 def search(
@@ -235,7 +211,7 @@ def search(
     queue: list[bytes | None] = [None] if tasks is None else sorted(tasks, key=position)
     limit = 2**62 if limit is None else limit
     parts, left, found = [], [], 0
-    with _stopping(engine):
+    with stopping(engine.stop):
         for part, rest in _rounds(engine, queue, limit, deadline):
             parts.append(part)
             left += rest
@@ -244,26 +220,6 @@ def search(
                 progress(part)
     cells = Cells.concat(parts) if parts else Cells.empty(engine.program.width, engine.program.dim)
     return SearchResult(cells, left, not left, engine.stats, engine.stopped)
-
-
-@contextlib.contextmanager
-def _stopping(engine: Search) -> Iterator[None]:
-    """Let Ctrl-C end a search after its chunk, with nothing lost; a second one is an interrupt as ever."""
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if engine.stopped:
-            signal.default_int_handler(number, frame)
-        engine.stopped = True
-
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _rounds(

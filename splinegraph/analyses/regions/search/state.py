@@ -18,8 +18,9 @@ on the stack, their ends in both arenas, what comes next, the contest at work, a
 candidates of a contest, D, and the columns for open units; the side of a breakpoint to go on with, and whether that
 cuts the cell."""
 
-RUN, POP, SETTLE = 0, 1, 2
-"""Values of ``s[MODE]``."""
+RUN, POP, SETTLE, OPEN, TRY = range(5)
+"""Values of ``s[MODE]``: go on, take a branch from the stack, put a unit on a side, open a contest, let a
+candidate win."""
 
 TIED, LEAST, SIZE = range(3)
 """Entries of `State.scale`: relative and absolute tolerance, and the extent of the domain."""
@@ -29,9 +30,6 @@ NORM, SLACK, MIDDLE, RADIUS = range(4)
 
 PIVOTS, PROGRAMS, BOXED, STALLS, FLAT, FALLBACKS, ENTERED = range(7)
 """Entries of `State.stats`."""
-
-ANY = -(2**62)
-"""In `State.forced`: the unit is free."""
 
 
 class State(NamedTuple):
@@ -58,8 +56,7 @@ class State(NamedTuple):
     range : array of float64, shape (4, pre-activations)
     box : array of float64, shape (L + 1, 2, D)
         Bounding box of the cell on entering each node.
-    code, forced : array of int64, shape (units,)
-        Codes, and codes asked for.
+    code : array of int64, shape (units,)
     packed : array of uint8
     floats, integers : arrays
         Records of the stack.
@@ -84,7 +81,6 @@ class State(NamedTuple):
     range: Floats
     box: Floats
     code: Integers
-    forced: Integers
     packed: NDArray[np.uint8]
     floats: Floats
     integers: Integers
@@ -121,7 +117,6 @@ def new_state(tables: Tables, dim: int, width: int, constraints: int, scale: Flo
         np.zeros((4, pres)),
         np.zeros((len(node) + 1, 2, dim)),
         integers(units),
-        np.full(units, ANY, dtype=np.int64),
         np.zeros(width, dtype=np.uint8),
         np.zeros(16 * (dim + 2) * columns),
         integers(64 * (columns + 3 * free)),

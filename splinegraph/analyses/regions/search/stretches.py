@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from splinegraph.analyses.batches import widest
@@ -31,18 +33,20 @@ class Stretches:
     cut : names of the switching nodes
     chart : Chart
         Of the domain.
+    center : array of float64, shape (D,)
+        The coordinates where the constants are taken.
     """
 
-    def __init__(self, graph: SplineGraph, cut: Sequence[str], chart: Chart) -> None:
+    def __init__(self, graph: SplineGraph, cut: Sequence[str], chart: Chart, center: NDArray[np.float64]) -> None:
         self.graph, self.cut, self.chart = graph, frozenset(cut), chart
         self.operators: Mapping[str, Operator] = graph.resolved(torch.float64, torch.device("cpu"), 1)
         self.pieces: dict[str, Piece] = {}
         self.constants: dict[str, Tensor] = {}
         self.shapes: dict[str, list[tuple[int, ...]]] = {}
         self._after = {node.name: i for i, node in enumerate(graph.operators)}
+        self._end = max((self._after[name] + 1 for name in cut), default=0)
         with torch.no_grad():
-            origin = chart.lift(torch.zeros(1, chart.dim, dtype=torch.float64))
-            walk(graph, origin, self._visit, operators=self.operators)
+            walk(graph, chart.lift(torch.from_numpy(center)[None]), self._visit, operators=self.operators)
 
     def _visit(self, node: Node, operator: Operator, xs: tuple[Any, ...]) -> Tensor:
         """Note the piece of an affine node, and what reaches a switching one where all others give zero."""
@@ -68,6 +72,8 @@ class Stretches:
     def from_node(self, node: Node) -> Iterator[tuple[int, dict[str, Tensor]]]:
         """Yield (first unit, what the units from there on add to later switching nodes), some units at a time."""
         units = math.prod(node.shape)
+        if self._after[node.name] + 1 == self._end:
+            return
         step = max(1, CHUNK // max(widest(self.graph), 1))
         for start in range(0, units, step):
             count = min(step, units - start)
@@ -80,7 +86,7 @@ class Stretches:
         found: dict[str, Tensor] = {}
         count = len(next(iter(values.values())))
         with torch.no_grad():
-            for node in self.graph.operators[after + 1 :]:
+            for node in self.graph.operators[after + 1 : self._end]:
                 if not any(arg in values for arg in node.args):
                     continue
                 vs = [values[a] if a in values else self._zeros(a, count) for a in node.args]

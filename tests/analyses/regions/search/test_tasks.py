@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import time
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -83,27 +82,6 @@ def test_the_hash_tells_weights_and_domains_apart() -> None:
     }
     assert len(hashes) == 3
     assert compiled(mlp(3, 4, 1), box(3), 3)[2] == compiled(mlp(3, 4, 1), box(3), 3)[2]
-
-
-def test_redo_finds_the_cells_inside_of_a_parent() -> None:
-    engine = Search(compiled(mlp(3, 6, 6, 1), box(3), 3)[2])
-    whole, _ = engine.run(None, limit=10**6)
-    first = engine.program.layers[0].stop
-    for parent in np.unique(whole.packed[:, :first], axis=0)[::5]:
-        inside = whole.packed[(whole.packed[:, :first] == parent).all(1)]
-        cells, complete = engine.redo(inside[0], 1)
-        assert complete
-        assert keys(cells.packed) == keys(inside)
-        assert len(cells) == len(inside)
-
-
-def test_redo_of_a_cell_that_does_not_exist_is_empty() -> None:
-    engine = Search(compiled(mlp(2, 8, 1), box(2), 2)[2])
-    whole, _ = engine.run(None, limit=10**6)
-    missing = next(bytes([v]) for v in range(256) if bytes([v]) not in keys(whole.packed))
-    cells, complete = engine.redo(np.frombuffer(missing, dtype=np.uint8), 1)
-    assert complete
-    assert len(cells) == 0
 
 
 def test_smooth_networks_are_refused() -> None:

@@ -7,25 +7,17 @@ import numpy as np
 from splinegraph.analyses.regions.search import state as st
 from splinegraph.analyses.regions.search import tables as at
 from splinegraph.analyses.regions.search.kernels.cuts import constrain_to, look
-from splinegraph.analyses.regions.search.kernels.simplex import fast, plain, store
-from splinegraph.analyses.regions.search.kernels.stack import CONTEST_, END_, NEXT_, RIVALS_, drop, push
+from splinegraph.analyses.regions.search.kernels.jit import fast, part, plain
+from splinegraph.analyses.regions.search.kernels.simplex import NOWHERE, store
+from splinegraph.analyses.regions.search.kernels.stack import END_, NEXT_, RIVALS_, drop, push
 from splinegraph.analyses.regions.search.state import State
 from splinegraph.analyses.regions.search.tables import Tables
 
-LAYER, F0, C1, PATH, FLOATS, PLACE, DIM, FREE = (
-    st.LAYER,
-    st.F0,
-    st.C1,
-    st.PATH,
-    st.FLOATS,
-    st.PLACE,
-    st.DIM,
-    st.FREE,
-)
+LAYER, F0, C1, PATH, DEPTH = st.LAYER, st.F0, st.C1, st.PATH, st.DEPTH
+FLOATS, PLACE, DIM, FREE = st.FLOATS, st.PLACE, st.DIM, st.FREE
 TIED, LEAST = st.TIED, st.LEAST
 MIDDLE = st.MIDDLE
 PRE, UNIT, UNITS, WIDTH, MEMBER, AFTER, SIGN = at.PRE, at.UNIT, at.UNITS, at.WIDTH, at.MEMBER, at.AFTER, at.SIGN
-ANY = st.ANY
 
 BEHIND, AHEAD, OPEN = -1, 1, 0
 
@@ -74,7 +66,7 @@ def candidates(net: Tables, state: State, n: int, u: int) -> int:
     """Write the places that may win unit u to `pick`, in order; return how many."""
     node, sign = net.node, float(net.node[n, SIGN])
     start, width, pre = node[n, MEMBER] + u * node[n, WIDTH], node[n, WIDTH], node[n, PRE]
-    leader, best = -1, 0.0
+    leader, best = NOWHERE, 0.0
     for place in range(width):
         member = net.links[start + place]
         if member < 0 or taken(net, state, n, u, place):
@@ -115,7 +107,7 @@ def beats(net: Tables, state: State, n: int, u: int, a: int, b: int) -> bool:
         for d in range(D):
             R[q, col] += row[d] * R[q, X + d]
     s[F0] = col
-    won = R[D, col] > slack or look(state, col, 1.0, slack, -1)
+    won = R[D, col] > slack or look(state, col, 1.0, slack, NOWHERE)
     s[F0] = X
     if won:
         constrain_to(state, col, 1.0)
@@ -129,30 +121,25 @@ def open_contest(net: Tables, state: State) -> bool:
     u = s[PLACE]
     count = candidates(net, state, n, u)
     if count == 1:
-        wanted, won = state.forced[net.node[n, UNIT] + u], state.pick[0]
-        if wanted == ANY or wanted == won:
-            state.code[net.node[n, UNIT] + u] = won
-            s[PLACE] += 1
-            return True
-        return False
+        state.code[net.node[n, UNIT] + u] = state.pick[0]
+        s[PLACE] += 1
+        return True
     store(state.R, state.nb, s[DIM], s[F0], s[C1], state.floats, s[FLOATS])
-    push(state, CONTEST_, 0, 1, count)
+    push(state, count)
     return False
 
 
-@plain
-def next_candidate(net: Tables, state: State, record: int) -> bool:
+@part
+def next_candidate(net: Tables, state: State) -> bool:
     """Try the next candidate of the contest just loaded; return whether it wins anywhere."""
     s, n, ints = state.s, state.s[LAYER], state.integers
+    record = state.records[s[DEPTH] - 1]
     place, rivals = ints[record + NEXT_], ints[record + RIVALS_]
     first, u = ints[record + END_] - rivals, s[PLACE]
     ints[record + NEXT_] += 1
     if place + 1 == rivals:  # what the record holds is read before it is written over
         drop(state)
     winner = ints[first + place]
-    wanted = state.forced[net.node[n, UNIT] + u]
-    if wanted != ANY and wanted != winner:
-        return False
     for j in range(rivals):
         if j != place and not beats(net, state, n, u, winner, ints[first + j]):
             return False

@@ -6,18 +6,18 @@ import numpy as np
 
 from splinegraph.analyses.regions.search import state as st
 from splinegraph.analyses.regions.search import tables as at
-from splinegraph.analyses.regions.search.kernels.simplex import FOUND, STALLED, fast, part, reach
-from splinegraph.analyses.regions.search.kernels.stack import SPLIT, push
+from splinegraph.analyses.regions.search.kernels.jit import fast, part
+from splinegraph.analyses.regions.search.kernels.simplex import FOUND, NONE, NOWHERE, STALLED, reach
+from splinegraph.analyses.regions.search.kernels.stack import push
 from splinegraph.analyses.regions.search.state import State
 from splinegraph.analyses.regions.search.tables import Tables
 
 LAYER, F0, C1, PATH, FLOATS, DIM, FREE = st.LAYER, st.F0, st.C1, st.PATH, st.FLOATS, st.DIM, st.FREE
 NORM, SLACK = st.NORM, st.SLACK
 LEAST = st.LEAST
-SIDE, CUT, POP, SETTLE = st.SIDE, st.CUT, st.POP, st.SETTLE
+SIDE, CUT = st.SIDE, st.CUT
 PROGRAMS, STALLS, FLAT = st.PROGRAMS, st.STALLS, st.FLAT
 PRE, UNIT, BREAK, FIRST, CLOSED = at.PRE, at.UNIT, at.BREAK, at.FIRST, at.CLOSED
-ANY = st.ANY
 
 
 @fast
@@ -85,18 +85,17 @@ def settle(net: Tables, state: State) -> None:
 @part
 def look(state: State, col: int, sign: float, goal: float, start: int) -> bool:
     """Return whether the cell reaches beyond the goal; the vertex moves there."""
-    s, stats = state.s, state.stats
+    stats = state.stats
     stats[PROGRAMS] += 1
-    C0, work, floats = s[FREE] + s[DIM], state.work[0], state.floats
-    how = reach(state.R, state.nb, work, s[DIM], C0, s[F0], s[C1], col, sign, goal, -1.0, floats, start, stats)
+    how = reach(state, col, sign, goal, -1.0, start)
     if how == STALLED:
         stats[STALLS] += 1
     return bool(how == FOUND)
 
 
 @part
-def cut_at_breakpoint(net: Tables, state: State) -> int:
-    """Decide how the first open column cuts the cell, and note the side to go on with; return what to do next."""
+def cut_at_breakpoint(net: Tables, state: State) -> None:
+    """Decide how the first open column cuts the cell, and note the side to go on with."""
     s, n, col = state.s, state.s[LAYER], state.s[F0]
     u = state.free[0, col]
     goal = state.range[SLACK, net.node[n, PRE] + u]
@@ -105,25 +104,14 @@ def cut_at_breakpoint(net: Tables, state: State) -> int:
     side, other = 1, True
     if abs(value) > goal:
         side = 1 if value > 0.0 else -1
-    elif not look(state, col, 1.0, goal, -1):
+    elif not look(state, col, 1.0, goal, NOWHERE):
         other = False
-        if look(state, col, -1.0, goal, -1):
+        if look(state, col, -1.0, goal, NOWHERE):
             side = -1
         else:  # zero on the whole cell
             state.stats[FLAT] += 1
             side = -1 if net.links[net.node[n, CLOSED] + j] else 1
-    wanted = state.forced[net.node[n, UNIT] + u]
-    asked = 0
-    if wanted != ANY:
-        asked = 1 if wanted - net.node[n, FIRST] > j else -1
     s[SIDE], s[CUT] = side, 0
-    if asked == side:
-        s[CUT] = 1 if other else 0
-        return SETTLE
-    if not other or not look(state, col, -float(side), goal, s[FLOATS]):
-        return SETTLE if asked == 0 else POP
-    s[CUT] = 1
-    if asked == 0:
-        push(state, SPLIT, side, 1, 0)
-    s[SIDE] = -side
-    return SETTLE
+    if other and look(state, col, -float(side), goal, s[FLOATS]):
+        push(state, NONE)
+        s[SIDE], s[CUT] = -side, 1

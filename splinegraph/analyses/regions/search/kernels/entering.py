@@ -5,7 +5,8 @@ from __future__ import annotations
 from splinegraph.analyses.regions.search import state as st
 from splinegraph.analyses.regions.search import tables as at
 from splinegraph.analyses.regions.search.kernels.forms import assemble, measure_node
-from splinegraph.analyses.regions.search.kernels.simplex import STALLED, entering, fast, plain, reach
+from splinegraph.analyses.regions.search.kernels.jit import fast, part, plain
+from splinegraph.analyses.regions.search.kernels.simplex import NONE, NOWHERE, STALLED, entering, reach
 from splinegraph.analyses.regions.search.state import State
 from splinegraph.analyses.regions.search.tables import Tables
 
@@ -16,7 +17,6 @@ PROGRAMS, BOXED, STALLS, ENTERED = st.PROGRAMS, st.BOXED, st.STALLS, st.ENTERED
 KIND, CONTEST = at.KIND, at.CONTEST
 PRE, UNIT, UNITS, AFTER, SIGN, WIDTH, MEMBER = at.PRE, at.UNIT, at.UNITS, at.AFTER, at.SIGN, at.WIDTH, at.MEMBER
 BREAK, BREAKPOINTS, CLOSED, FIRST = at.BREAK, at.BREAKPOINTS, at.CLOSED, at.FIRST
-ANY = st.ANY
 
 GAP = 0.02
 """How far a side of a bounding box may lie from the cell, relative to the box of the node before."""
@@ -25,23 +25,22 @@ BOX_FROM = 3
 """Open units from which on it pays to work out the cell's bounding box."""
 
 
-@plain
+@part
 def bound_box(state: State, n: int) -> None:
     """Shrink node n's box to the cell: two small linear programs per coordinate."""
     s, R, D = state.s, state.R, state.s[DIM]
-    X, C0 = s[FREE], s[FREE] + D
+    X = s[FREE]
     for d in range(D):
         for side in range(2):
             sign = 1.0 if side else -1.0
             gap = GAP * (state.box[n + 1, 1, d] - state.box[n + 1, 0, d])
-            col, floats, stats = X + d, state.floats, state.stats
-            how = reach(R, state.nb, state.work[0], D, C0, s[F0], s[C1], col, sign, 1e300, gap, floats, -1, stats)
-            stats[PROGRAMS] += 1
+            how = reach(state, X + d, sign, 1e300, gap, NOWHERE)
+            state.stats[PROGRAMS] += 1
             if how == STALLED:
-                stats[STALLS] += 1
+                state.stats[STALLS] += 1
             else:
-                most = entering(R, state.nb, D, col, sign, False)[1]
-                state.box[n + 1, side, d] = R[D, col] + sign * most
+                most = entering(R, state.nb, D, X + d, sign, NONE)[1]
+                state.box[n + 1, side, d] = R[D, X + d] + sign * most
     state.stats[BOXED] += 1
 
 
@@ -102,16 +101,11 @@ def pieces_met(net: Tables, state: State, n: int, u: int) -> tuple[int, int]:
 
 @plain
 def open_units(net: Tables, state: State, n: int) -> int:
-    """Settle the units that the box decides; list the others in `pick`; -1 if a code asked for is impossible."""
+    """Settle the units that the box decides; list the others in `pick`; return how many."""
     node, unit = net.node, net.node[n, UNIT]
     count = 0
     for u in range(node[n, UNITS]):
         first, last = pieces_met(net, state, n, u)
-        wanted = state.forced[unit + u]
-        if wanted != ANY:
-            wanted -= node[n, FIRST]
-            if wanted < first or wanted > last:
-                return -1
         state.code[unit + u] = node[n, FIRST] + first
         if first < last:
             state.pick[count] = u
@@ -137,8 +131,24 @@ def open_column(net: Tables, state: State, n: int, col: int, u: int, first: int,
 
 
 @plain
-def enter(net: Tables, state: State, n: int) -> bool:
-    """Begin node n; return False if no code that is asked for is possible."""
+def rank(net: Tables, state: State, n: int, count: int) -> None:
+    """Sort the open units, those first whose breakpoint lies farthest out: the later many cut, the smaller the tree."""
+    pre, key, pick = net.node[n, PRE], state.work[0], state.pick
+    for j in range(count):
+        u = pick[j]
+        first, last = pieces_met(net, state, n, u)
+        b = net.data[net.node[n, BREAK] + (first + last - 1) // 2]
+        out = abs(state.range[MIDDLE, pre + u] - b) / state.range[RADIUS, pre + u]
+        at = j
+        while at > 0 and key[at - 1] < out:
+            key[at], pick[at] = key[at - 1], pick[at - 1]
+            at -= 1
+        key[at], pick[at] = out, u
+
+
+@part
+def enter(net: Tables, state: State, n: int) -> None:
+    """Begin node n."""
     s, D = state.s, state.s[DIM]
     state.stats[ENTERED] += 1
     s[LAYER], s[PLACE], s[F0] = n, 0, s[FREE]
@@ -146,23 +156,16 @@ def enter(net: Tables, state: State, n: int) -> bool:
         state.box[n + 1, 0, d], state.box[n + 1, 1, d] = state.box[n, 0, d], state.box[n, 1, d]
     assemble(net, state, n)
     measure_node(net, state, n)
-    if net.node[n, KIND] == CONTEST:
-        if n > 0:
-            bound_box(state, n)
-            drop_constraints(state, n)
-            measure_node(net, state, n)
-        return True
-    count = open_units(net, state, n)
-    if count >= BOX_FROM and n > 0:
+    contest = net.node[n, KIND] == CONTEST
+    count = 0 if contest else open_units(net, state, n)
+    if n > 0 and (contest or count >= BOX_FROM):
         bound_box(state, n)
         drop_constraints(state, n)
         measure_node(net, state, n)
-        count = open_units(net, state, n)
-    if count < 0:
-        return False
+        count = 0 if contest else open_units(net, state, n)
     s[F0] = s[FREE] - count
+    rank(net, state, n, count)
     for j in range(count):
         u = state.pick[j]
         first, last = pieces_met(net, state, n, u)
         open_column(net, state, n, s[F0] + j, u, first, last)
-    return True

@@ -6,7 +6,7 @@ import numpy as np
 
 from splinegraph.analyses.regions.search import state as st
 from splinegraph.analyses.regions.search import tables as at
-from splinegraph.analyses.regions.search.kernels.simplex import fast, part, plain
+from splinegraph.analyses.regions.search.kernels.jit import fast, part, plain
 from splinegraph.analyses.regions.search.state import State
 from splinegraph.analyses.regions.search.tables import Tables
 

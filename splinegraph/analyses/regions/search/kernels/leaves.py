@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from splinegraph.analyses.regions.search import state as st
-from splinegraph.analyses.regions.search.kernels.simplex import STALLED, fast, part, plain, reach, steps
+from splinegraph.analyses.regions.search.kernels.jit import fast, part
+from splinegraph.analyses.regions.search.kernels.simplex import NOWHERE, STALLED, reach, steps
 from splinegraph.analyses.regions.search.state import State
 
 F0, C1, DIM, FREE = st.F0, st.C1, st.DIM, st.FREE
@@ -38,7 +39,7 @@ def simplex_point(R: np.ndarray, D: int, X: int, c1: int, scratch: np.ndarray, p
     return least
 
 
-@plain
+@part
 def mean_point(state: State, point: np.ndarray) -> float:
     """Write the mean of vertices, each the farthest from the side that the mean so far is closest to."""
     s, R, D = state.s, state.R, state.s[DIM]
@@ -55,7 +56,7 @@ def mean_point(state: State, point: np.ndarray) -> float:
             best = least
             for d in range(D):
                 point[d] = total[d] / count
-        how = reach(R, state.nb, state.work[0], D, C0, s[F0], c1, worst, 1.0, 1e300, 0.0, state.floats, -1, state.stats)
+        how = reach(state, worst, 1.0, 1e300, 0.0, NOWHERE)
         if how == STALLED:
             break
         for i in range(X, c1):

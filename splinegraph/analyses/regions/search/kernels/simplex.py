@@ -11,10 +11,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from splinegraph.analyses.regions.search import state as st
+from splinegraph.analyses.regions.search.kernels.jit import fast, larger, smaller
+from splinegraph.analyses.regions.search.state import State
+
+F0, C1, DIM, FREE, PIVOTS = st.F0, st.C1, st.DIM, st.FREE, st.PIVOTS
 
 OPTIMAL, FOUND, STALLED = 0, 1, 2
 """How `reach` ends: the goal cannot be reached, it is reached, or no end was found."""
+
+NOWHERE: Any = np.int64(-1)
+NONE: Any = np.int64(0)
+"""Arguments; a literal instead would have the function compiled again for its type."""
 
 PRICE = 1e-12
 """Coefficients of the goal below this are rounding."""
@@ -25,15 +34,11 @@ PIVOT = 1e-11
 TIE = 1e-13
 """Steps that differ by less are equal; of those the slack that falls fastest leaves."""
 
+NEVER = 1e300
+"""Steps as long as this are not stopped by any slack."""
+
 LARGEST_STEP_PIVOTS, MOST_PIVOTS = 60, 2000
 """Pivots by the largest gain, then by the smallest index, which cannot cycle; and the end of patience."""
-
-_jit: Any = njit  # its stubs know not all of its options
-_inner = {"cache": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
-fast = _jit(fastmath={"nnan", "nsz", "contract", "reassoc"}, **_inner)
-plain = _jit(**_inner)
-part = _jit(inline="always", error_model="numpy", _nrt=False)
-outer = _jit(cache=True, error_model="numpy", _nrt=False)
 
 
 @fast
@@ -58,13 +63,12 @@ def pivot(R: np.ndarray, nb: np.ndarray, D: int, k: int, r: int, f0: int, c1: in
 def steps(R: np.ndarray, D: int, k: int, C0: int, c1: int, work: np.ndarray) -> float:
     """Return how far variable k can rise; `work` gets how far each slack lets it."""
     along, value = R[k, C0:c1], R[D, C0:c1]
-    least = 1e300
-    for i in range(len(along)):
-        fall = -along[i]
-        step = max(value[i], 0.0) / max(fall, PIVOT)
-        step = step if fall > PIVOT else 1e300
+    least = NEVER
+    for i in range(len(along)):  # without a branch: it is vectorized
+        fall = larger(-along[i], PIVOT)
+        step = larger(value[i], 0.0) / fall + (NEVER if fall <= PIVOT else 0.0)
         work[i] = step
-        least = min(least, step)
+        least = smaller(least, step)
     return least
 
 
@@ -81,15 +85,15 @@ def leaving(R: np.ndarray, k: int, C0: int, c1: int, work: np.ndarray, least: fl
 
 
 @fast
-def entering(R: np.ndarray, nb: np.ndarray, D: int, col: int, sign: float, careful: bool) -> tuple[int, float]:
-    """Return the variable to raise (-1 at a maximum), and the most that raising all could add."""
+def entering(R: np.ndarray, nb: np.ndarray, D: int, col: int, sign: float, count: int) -> tuple[int, float]:
+    """Return the variable to raise after `count` pivots (-1 at a maximum), and the most that raising all could add."""
     found, best, most = -1, 0.0, 0.0
     for q in range(D):
         gain = sign * R[q, col]
         if gain > PRICE:
             reach = gain * R[D + 1, nb[0, q]]
             most += reach
-            if careful:
+            if count >= LARGEST_STEP_PIVOTS:
                 if found < 0 or nb[0, q] < nb[0, found]:
                     found = q
             elif reach > best:
@@ -120,40 +124,27 @@ def restore(R: np.ndarray, D: int, f0: int, c1: int, arena: np.ndarray, start: i
 
 
 @fast
-def reach(
-    R: np.ndarray,
-    nb: np.ndarray,
-    work: np.ndarray,
-    D: int,
-    C0: int,
-    f0: int,
-    c1: int,
-    col: int,
-    sign: float,
-    goal: float,
-    gap: float,
-    arena: np.ndarray,
-    start: int,
-    stats: np.ndarray,
-) -> int:
+def reach(state: State, col: int, sign: float, goal: float, gap: float, start: int) -> int:
     """Move to a vertex where ``sign * column`` exceeds the goal.
 
     With ``gap >= 0`` there is no goal: stop where at most the gap is missing from the maximum.
     With ``start >= 0`` the dictionary of the last vertex that did not is left in the arena.
     """
+    s, R, nb, work = state.s, state.R, state.nb, state.work[0]
+    D, C0, f0, c1 = s[DIM], s[FREE] + s[DIM], s[F0], s[C1]
     for count in range(MOST_PIVOTS):
         value = sign * R[D, col]
         if value > goal:
             return FOUND
-        k, most = entering(R, nb, D, col, sign, count >= LARGEST_STEP_PIVOTS)
+        k, most = entering(R, nb, D, col, sign, count)
         if k < 0 or most <= gap or (gap < 0.0 and value + most <= goal):
             return OPTIMAL
         step = steps(R, D, k, C0, c1, work)
-        if step >= 1e300:
+        if step >= NEVER:
             return STALLED
         r = leaving(R, k, C0, c1, work, step)
         if start >= 0 and value + sign * R[k, col] * step > 0.5 * goal:
-            store(R, nb, D, f0, c1, arena, start)
+            store(R, nb, D, f0, c1, state.floats, start)
         pivot(R, nb, D, k, r, f0, c1)
-        stats[0] += 1
+        state.stats[PIVOTS] += 1
     return STALLED

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from splinegraph.analyses.regions.search import state as st
-from splinegraph.analyses.regions.search.kernels.simplex import part, restore
+from splinegraph.analyses.regions.search.kernels.jit import part
+from splinegraph.analyses.regions.search.kernels.simplex import restore
 from splinegraph.analyses.regions.search.state import State
 
 LAYER, F0, C1, PATH, DEPTH = st.LAYER, st.F0, st.C1, st.PATH, st.DEPTH
-FLOATS, INTEGERS, PLACE, SPARE, DIM, FREE = st.FLOATS, st.INTEGERS, st.PLACE, st.SPARE, st.DIM, st.FREE
+FLOATS, INTEGERS, PLACE, SPARE, DIM, FREE, SIDE = st.FLOATS, st.INTEGERS, st.PLACE, st.SPARE, st.DIM, st.FREE, st.SIDE
 
 HEADER = 12
 KIND_, LAYER_, F0_, C1_, PATH_, PLACE_, SIDE_, FLOATS_, NEXT_, LAST_, RIVALS_, END_ = range(HEADER)
@@ -35,16 +36,20 @@ def room(state: State) -> int:
 
 
 @part
-def push(state: State, kind: int, side: int, stored: int, rivals: int) -> None:
-    """Add a record; its dictionary lies in the arena already, its variables in ``nb[stored]``."""
+def push(state: State, rivals: int) -> None:
+    """Add a record: of a contest with so many candidates, or, with none, of a cut's ``s[SIDE]``.
+
+    Its dictionary lies in the arena already, its variables in ``nb[1]``.
+    """
     s, D, ints = state.s, state.s[DIM], state.integers
     at, X = s[INTEGERS], s[FREE]
-    ints[at + KIND_], ints[at + LAYER_], ints[at + F0_], ints[at + C1_] = kind, s[LAYER], s[F0], s[C1]
-    ints[at + PATH_], ints[at + PLACE_], ints[at + SIDE_], ints[at + FLOATS_] = s[PATH], s[PLACE], side, s[FLOATS]
+    ints[at + KIND_] = CONTEST_ if rivals else SPLIT
+    ints[at + LAYER_], ints[at + F0_], ints[at + C1_] = s[LAYER], s[F0], s[C1]
+    ints[at + PATH_], ints[at + PLACE_], ints[at + SIDE_], ints[at + FLOATS_] = s[PATH], s[PLACE], s[SIDE], s[FLOATS]
     ints[at + NEXT_], ints[at + LAST_], ints[at + RIVALS_] = 0, rivals, rivals
     end = at + HEADER
     for q in range(D):
-        ints[end + q] = state.nb[stored, q]
+        ints[end + q] = state.nb[1, q]
     end += D
     for i in range(X + D, s[C1]):
         ints[end] = state.cid[i]
