@@ -38,8 +38,8 @@ _WORK = (
         help="Where the workers are: on this machine, or on a Ray cluster.",
     ),
     click.option(
-        "--method", type=click.Choice(["auto", "mesh", "search"]), default="auto", show_default=True,
-        help="In two dimensions: a mesh of shared vertices, or the search by linear programs.",
+        "--method", type=click.Choice(["auto", "mesh", "search", "stream"]), default="auto", show_default=True,
+        help="In two dimensions: a mesh of shared vertices, the search by linear programs, or a stream of faces.",
     ),
     click.option(
         "--verify", type=click.Choice(["cheap", "full", "none"]), default="cheap", show_default=True,
@@ -82,7 +82,7 @@ def regions(
 
     --out writes regions.parquet (a row per cell), regions.json (a summary), the dual graph (dual.gexf,
     dual.graphml, dual.json) and figures (.svg and .png). Ctrl-C, --limit and --budget keep everything found so
-    far; --resume goes on.
+    far; --resume goes on. A mesh and a segment are there as a whole, after seconds, or not at all.
 
     Exit codes: 0 complete, 1 partial result or failed check, 2 bad input.
 
@@ -107,7 +107,7 @@ def regions(
         render_regions(summary)
     for path in files:
         click.echo(wrote(path), err=json_to == "-")
-    if summary.partition.left and summary.partition.method == "search" and not quiet:
+    if summary.partition.left and not quiet:
         click.echo("go on with: --resume " + str(folder) if folder else "to go on later: --out DIR", err=True)
     ctx.exit(0 if summary.ok else 1)
 
@@ -134,7 +134,8 @@ class _Work:
 
     def run(self) -> tuple[Summary, dict[str, Path]]:
         """Enumerate, and write what takes the partition itself."""
-        from splinegraph.analyses.regions.scale.session import Sharing, warm
+        from splinegraph.analyses.regions.scale.session import Sharing
+        from splinegraph.analyses.regions.scale.starting import prepare
         from splinegraph.cli.domains import domain_of
         from splinegraph.cli.opening import open_graph
         from splinegraph.cli.progress import stages
@@ -143,7 +144,7 @@ class _Work:
 
         asked = self.asked
         if asked["workers"] > 1 and asked["engine"] == "local":
-            warm()
+            prepare()
         with stages(shown=not self.quiet) as progress:
             opened = open_graph(self.model, trust=self.trust, command=self.command, progress=progress)
             domain = domain_of(asked, opened.graph, opened.data)
@@ -160,17 +161,27 @@ class _Work:
 
     def _enumerate(self, graph: SplineGraph, on: Any, sharing: Sharing) -> Partition:
         from splinegraph.analyses.regions.enumerate import enumerate_regions
+        from splinegraph.analyses.regions.scale.session import begun_with
 
         asked = self.asked
         verify = False if asked["verify"] == "none" else asked["verify"]
+        method = begun_with(sharing) if self.resume else asked["method"]
         try:
             return enumerate_regions(
-                graph, on, limit=asked["cells"], budget=asked["budget"], workers=asked["workers"],
-                method="search" if self.resume else asked["method"], verify=verify, seed=self.model.seed,
-                sharing=sharing,
+                graph, on, limit=asked["cells"], budget=asked["budget"], workers=asked["workers"], method=method,
+                verify=verify, seed=self.model.seed, sharing=sharing,
             )  # fmt: skip
         except KeyboardInterrupt:
-            raise Stopped("interrupted before any cell was kept") from None
+            raise Stopped(_interrupted(sharing)) from None
+
+
+def _interrupted(sharing: Sharing) -> str:
+    """Return what to say of an interrupt that left no partition."""
+    if sharing.harvest is None or not sharing.harvest.count:
+        return "interrupted before any cell was kept; --method search or stream keeps cells while they are found"
+    if sharing.folder is None:
+        return "interrupted while the cells were checked; --out DIR keeps them, --verify none checks nothing"
+    return f"interrupted while the cells were checked; they are kept: --resume {sharing.folder}"
 
 
 class Stopped(click.ClickException):

@@ -42,21 +42,7 @@ def prepare_folder(folder: Path | None, json_to: str | None, *, resume: bool) ->
         raise click.UsageError(f"{folder} holds a search that is not finished; give --resume {folder}, or remove it")
     if folder is not None and folder.exists() and not folder.is_dir():
         raise click.UsageError(f"--out {folder} is a file; name a folder")
-    if folder is not None and resume and not (folder / PARTS).is_dir() and _method(folder) == "stream":
-        raise click.UsageError(
-            f"--resume {folder}: a stream, which finds the cells of a wide network on a plane, is not kept in folders; "
-            "begin anew with a higher --limit or --budget, or with --method search"
-        )
     prepare(folder, json_to)
-
-
-def _method(folder: Path) -> str | None:
-    """Return the algorithm that wrote a folder, where it says so."""
-    try:
-        held = json.loads((folder / "regions.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return held.get("method") if isinstance(held, dict) else None
 
 
 def summary_of(

@@ -21,6 +21,7 @@ import torch
 from click.testing import Result
 
 import splinegraph as sg
+from splinegraph.analyses.regions import enumerate as enumerating
 from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.analyses.regions.scale import session
 from splinegraph.analyses.regions.scale.distribute import Tick, distribute
@@ -222,12 +223,50 @@ def test_a_smooth_network_is_refused_by_name(splinegraph: Run) -> None:
     assert "sg.spline" in result.stderr
 
 
-def test_a_stream_is_not_kept_in_a_folder(splinegraph: Run) -> None:
+def test_a_stream_is_gone_on_from(splinegraph: Run) -> None:
     Path("net.py").write_text(PLANE)
-    Path("out").mkdir()
-    Path("out/regions.json").write_text('{"method": "stream"}')
-    result = splinegraph("regions", "net.py", "--box", "-1", "1", "--resume", "out")
-    assert result.exit_code == 2
-    assert "a stream" in result.stderr
-    assert "is not kept in folders" in " ".join(result.stderr.split())
-    assert [path.name for path in Path("out").iterdir()] == ["regions.json"]
+    whole = splinegraph("regions", "net.py", "--box", "-2", "2", "--out", "whole")
+    assert whole.exit_code == 0, whole.output
+    some = splinegraph("regions", "net.py", "--box", "-2", "2", "--method", "stream", "--limit", "5", "--out", "some")
+    assert some.exit_code == 1
+    assert "--resume some" in some.stderr
+    assert (told(Path("some"))["activation_cells"], told(Path("some"))["method"]) == (5, "stream")
+    more = splinegraph("regions", "net.py", "--box", "-2", "2", "--limit", "9", "--resume", "some")
+    assert (more.exit_code, told(Path("some"))["activation_cells"]) == (1, 9)
+    rest = splinegraph("regions", "net.py", "--box", "-2", "2", "--resume", "some")
+    assert rest.exit_code == 0, rest.output
+    held = told(Path("some"))
+    assert held["activation_cells"] == told(Path("whole"))["activation_cells"]
+    assert (held["method"], held["complete"]) == ("stream", True)
+    assert not any("%" in note or "missing" in note for note in held["notes"])
+    assert "regions.parquet.parts" not in os.listdir("some")
+
+
+@pytest.mark.parametrize("out", [[], ["--out", "out"]])
+def test_an_interrupt_of_a_check_says_where_the_cells_are(
+    splinegraph: Run, monkeypatch: pytest.MonkeyPatch, out: list[str]
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(enumerating, "checked", stop)
+        result = splinegraph("regions", "net.py", "--box", "-2", "2", *out)
+    assert result.exit_code == 1
+    assert "interrupted while the cells were checked" in result.stderr
+    if out:
+        assert "--resume out" in " ".join(result.stderr.split())
+        again = splinegraph("regions", "net.py", "--box", "-2", "2", "--resume", "out")
+        assert again.exit_code == 0, again.output
+
+
+def test_an_interrupt_of_a_mesh_is_told(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    Path("flat.py").write_text(PLANE)
+    monkeypatch.setattr("splinegraph.analyses.regions.mesh.mesh.mesh", stop)
+    result = splinegraph("regions", "flat.py", "--box", "-1", "1", "--out", "out")
+    assert result.exit_code == 1
+    assert "before any cell was kept" in result.stderr
+    assert "--method" in result.stderr

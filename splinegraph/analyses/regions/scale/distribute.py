@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from splinegraph.analyses.regions.cells import STALLED, Cells
+from splinegraph.analyses.regions.interrupts import stopping
 from splinegraph.analyses.regions.scale.coverage import Coverage
 from splinegraph.analyses.regions.scale.line import Line, Task
 from splinegraph.analyses.regions.scale.pools import Died, Here, Pool
@@ -22,6 +23,9 @@ given and taken no longer counts."""
 
 TOGETHER = 64
 """Most tasks in a bundle: those deep down are tiny."""
+
+LONGEST = 1.0
+"""Seconds for a bundle: what is lost with a worker, and how long Ctrl-C may wait for this process."""
 
 DEADLY = 3
 """A task is given up when so many workers died of it."""
@@ -151,22 +155,25 @@ def distribute(
 
     Notes
     -----
-    An interrupt (KeyboardInterrupt) ends it with what was found; bundles that are running are lost, and their
-    tasks are left. A worker that dies is replaced and its task given again, to a worker of its own.
+    Ctrl-C ends it with what was found; bundles that are running are lost, and their tasks are left. A worker that
+    dies is replaced and its task given again, to a worker of its own.
     """
     state = _State(
         Line([Task(ROOT)] if tasks is None else tasks), Memory() if store is None else store,
         Here(runner) if pool is None else pool, limit, deadline, coverage, full,
     )  # fmt: skip
     try:
-        for outcomes in state.rounds():
-            for number, result in outcomes:
-                state.take(number, result)
-            state.store.save(state.line)
-            if progress is not None:
-                progress(state.tick())
+        with stopping(state.stop):
+            going = True
+            while going:
+                going = state.give()
+                state.store.save(state.line)  # while the workers work
+                if progress is not None and state.count > state.before:
+                    progress(state.tick())
+                for number, result in state.pool.wait(POLL) if going else ():
+                    state.take(number, result)
     except KeyboardInterrupt:
-        state.interrupted = True
+        state.stop()
     except BaseException:
         state.pool.close(kill=True)
         raise
@@ -186,27 +193,29 @@ class _State:
         self.running: dict[int, list[Task]] = {}
         self.notes: list[str] = []
         self.interrupted = self.failed = self.cut = False
-        self.sound = True
         self.began = time.monotonic()
         self.before = self.count = sum(task.count for task in line)
 
-    def rounds(self) -> Any:
-        """Submit and wait, until nothing runs any more; yields what is done."""
-        while True:
-            while not self._over and self.pool.free:
-                tasks = self._next()
-                if not tasks:
-                    break
-                bundle = Bundle(tuple(task.name for task in tasks), self._room, self._seconds)
-                self.running[self.pool.submit(bundle)] = tasks
-            if not self.running:
-                return
-            yield self.pool.wait(POLL)
+    def stop(self) -> None:
+        """End it with what was found."""
+        self.interrupted = True
+
+    def give(self) -> bool:
+        """Give the workers what they can take; return whether there is anything to wait for."""
+        while not self._over and self.pool.free:
+            tasks = self._next()
+            if not tasks:
+                break
+            bundle = Bundle(tuple(task.name for task in tasks), self._room, self._seconds)
+            self.running[self.pool.submit(bundle)] = tasks
+        if self.interrupted:
+            return False
+        return bool(self.running) or not (self._over or not self.line.open)
 
     @property
     def _over(self) -> bool:
         timed_out = self.deadline is not None and time.monotonic() >= self.deadline
-        return timed_out or (self.limit is not None and self._toward >= self.limit)
+        return self.interrupted or timed_out or (self.limit is not None and self._toward >= self.limit)
 
     @property
     def _toward(self) -> int:
@@ -214,8 +223,8 @@ class _State:
         return self.count if self.failed else self.line.settled
 
     @property
-    def _seconds(self) -> float | None:
-        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+    def _seconds(self) -> float:
+        return LONGEST if self.deadline is None else min(LONGEST, max(0.0, self.deadline - time.monotonic()))
 
     @property
     def _room(self) -> int:
@@ -227,7 +236,11 @@ class _State:
         return max(size, 1)
 
     def _next(self) -> list[Task]:
-        """Return tasks for one worker; one that workers died of goes alone, with nothing else running."""
+        """Return tasks for one worker; one that workers died of goes alone, with nothing else running.
+
+        Several workers get large ones, and so full bundles, unless they wait in large numbers, or there is a limit:
+        then the first ones count.
+        """
         waiting = self.line.open
         suspects = [task for task in waiting if task.strikes]
         if suspects:
@@ -235,8 +248,10 @@ class _State:
                 return []
             suspects[0].state = "running"
             return suspects[:1]
-        share = TOGETHER if self.pool.workers == 1 else len(waiting) // self.pool.workers
-        return self.line.take(max(1, min(TOGETHER, share)))
+        workers = self.pool.workers
+        if workers > 1 and self.limit is None and len(waiting) < TOGETHER * workers:
+            return self.line.take(max(1, len(waiting) // (4 * workers)), last=True)
+        return self.line.take(max(1, min(TOGETHER, len(waiting) // workers)))
 
     def take(self, number: int, result: list[Run] | Exception) -> None:
         """Enter what a worker found, or that it died."""
@@ -251,8 +266,7 @@ class _State:
             self.line.finish(task, len(cells), left)
             self.count += len(cells)
             if not cells.sound:
-                self.sound = False
-                self.notes.append(STALLED)
+                self.store.flaws[STALLED] = None
             if len(cells):
                 self.store.add(task, cells)
                 if self.coverage is not None:
@@ -296,8 +310,8 @@ class _State:
         left = self.line.left
         return Harvest(
             lambda: self.store.cells(self.line), self.count, tuple(task.name for task in left), self.interrupted,
-            tuple(dict.fromkeys(self.notes)), time.monotonic() - self.began, self.coverage, self.line,
-            self.sound,
+            tuple(dict.fromkeys([*self.store.flaws, *self.notes])), time.monotonic() - self.began, self.coverage,
+            self.line, not self.store.flaws,
         )  # fmt: skip
 
     def _cut(self, runner: Runner, limit: int) -> None:

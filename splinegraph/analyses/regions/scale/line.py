@@ -86,16 +86,19 @@ class Line:
         first = self._items[0] if self._items else None
         return sum(task.count for task in first) if isinstance(first, list) else 0
 
-    def take(self, most: int) -> list[Task]:
-        """Return the first open tasks that stand beside each other, at most so many; they are running now."""
+    def take(self, most: int, *, last: bool = False) -> list[Task]:
+        """Return the first open tasks that stand beside each other, or the last ones; they are running now.
+
+        At most so many. The last ones are the large ones: branches further up.
+        """
         taken: list[Task] = []
-        for item in self._items:
+        for item in reversed(self._items) if last else self._items:
             if isinstance(item, Task) and item.state == "open" and len(taken) < most:
                 item.state = "running"
                 taken.append(item)
             elif taken:
                 break
-        return taken
+        return taken[::-1] if last else taken
 
     def finish(self, task: Task, count: int, left: Sequence[bytes]) -> list[Task]:
         """Put what is left of a task behind it, and return it."""

@@ -6,11 +6,14 @@ import contextlib
 import os
 from typing import Any
 
-from splinegraph.analyses.regions.scale.pools import QUEUED, Died, Outcome, Pool
+from splinegraph.analyses.regions.scale.pools import Died, Outcome, Pool
 from splinegraph.analyses.regions.scale.work import Bundle, Run, Runner, perform
 from splinegraph.errors import MissingDependencyError, SplineGraphError
 
 __all__ = ["RayPool"]
+
+QUEUED = 2
+"""Bundles given to a worker at a time: the next one waits there when one is done."""
 
 START_WAIT = "RAY_raylet_start_wait_time_s"
 """How long Ray waits for its own processes: a loaded machine takes more than its default."""

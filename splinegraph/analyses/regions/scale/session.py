@@ -14,19 +14,17 @@ from splinegraph.analyses.regions.cells import Cells
 from splinegraph.analyses.regions.scale.coverage import Coverage
 from splinegraph.analyses.regions.scale.distribute import Harvest, Tick, distribute
 from splinegraph.analyses.regions.scale.line import Task
-from splinegraph.analyses.regions.scale.pools import Pool, Processes, prepare
-from splinegraph.analyses.regions.scale.store import Folder
+from splinegraph.analyses.regions.scale.pools import Pool
+from splinegraph.analyses.regions.scale.processes import Processes
+from splinegraph.analyses.regions.scale.store import Folder, method_of
 from splinegraph.analyses.regions.scale.work import Runner
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import SplineGraphError
 
-__all__ = ["Engine", "Sharing", "chart_hash", "search_shared", "warm"]
+__all__ = ["Engine", "Sharing", "begun_with", "chart_hash", "opened", "search_shared"]
 
 Engine = Literal["local", "ray"]
-
-SEARCH = "splinegraph.analyses.regions.search.search"
-"""The module that workers run."""
 
 PARTS = "regions.parquet.parts"
 """The folder, in that of the results, that is gone on from."""
@@ -50,7 +48,7 @@ class Sharing:
     Attributes
     ----------
     harvest : Harvest or None
-        What was found, afterwards; None if no search took place.
+        What was found, afterwards; None if neither a search nor a stream took place.
     store : Folder or None
     """
 
@@ -66,11 +64,6 @@ class Sharing:
     def plain(self) -> bool:
         """Whether there is nothing to share, to keep or to tell."""
         return self.workers == 1 and self.engine == "local" and self.folder is None and self.progress is None
-
-
-def warm() -> None:
-    """Begin to import what the workers need, in a process beside this one."""
-    prepare([SEARCH])
 
 
 def search_shared(
@@ -116,13 +109,9 @@ def search_shared(
 
     program = compile_program(graph, chart)
     began = None if tasks is None else [Task(name) for name in tasks]
-    if sharing.folder is not None:
-        identity = {
-            "model": weight_hash(graph), "domain": chart_hash(chart), "program": str(program.hash),
-            "version of splinegraph": version(),
-        }  # fmt: skip
-        sharing.store = Folder(sharing.folder / PARTS, identity, resume=sharing.resume)
-        began = sharing.store.began if sharing.resume else began
+    sharing.store = opened(sharing, graph, chart, method="search", program=str(program.hash))
+    if sharing.store is not None and sharing.resume:
+        began = sharing.store.began
     runner: Runner = Search(program)
     coverage = Coverage.of(graph, chart)
     if sharing.store is not None and sharing.resume:
@@ -136,6 +125,40 @@ def search_shared(
     return (Cells.empty(width, chart.dim) if cells is None else cells), harvest
 
 
+def opened(sharing: Sharing, graph: SplineGraph, chart: Chart, **more: str) -> Folder | None:
+    """Return the folder to keep cells in, if they are kept.
+
+    Parameters
+    ----------
+    sharing : Sharing
+    graph : SplineGraph
+    chart : Chart
+    **more : str
+        What the cells depend on besides.
+
+    Raises
+    ------
+    DataError
+        If it holds the beginning of something else, or cannot be written.
+    """
+    if sharing.folder is None:
+        return None
+    identity = {"model": weight_hash(graph), "domain": chart_hash(chart), **more, "version of splinegraph": version()}
+    return Folder(sharing.folder / PARTS, identity, resume=sharing.resume)
+
+
+def begun_with(sharing: Sharing) -> Literal["search", "stream"]:
+    """Return the algorithm that what is gone on from was begun with.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to go on from.
+    """
+    assert sharing.folder is not None
+    return "stream" if method_of(sharing.folder / PARTS) == "stream" else "search"
+
+
 def _pool(runner: Runner, sharing: Sharing) -> Pool | None:
     if sharing.engine == "ray":
         from splinegraph.analyses.regions.scale.ray_pool import RayPool
@@ -143,7 +166,7 @@ def _pool(runner: Runner, sharing: Sharing) -> Pool | None:
         return RayPool(runner, sharing.workers)
     if sharing.engine != "local":
         raise SplineGraphError(f"there is no engine {sharing.engine!r}", remedy="choose of local, ray")
-    return Processes(runner, sharing.workers, [SEARCH]) if sharing.workers > 1 else None
+    return Processes(runner, sharing.workers) if sharing.workers > 1 else None
 
 
 def chart_hash(chart: Chart) -> str:

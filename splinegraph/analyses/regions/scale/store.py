@@ -18,10 +18,12 @@ from splinegraph.analyses.regions.scale.work import ROOT
 from splinegraph.core.files import make_folder, write_json
 from splinegraph.errors import DataError
 
-__all__ = ["FORMAT", "Folder", "Memory", "Store"]
+__all__ = ["FORMAT", "Folder", "Memory", "Store", "method_of"]
 
-FORMAT = "splinegraph frontier 1"
+FORMAT = "splinegraph frontier 2"
 """Name and version of what a folder holds."""
+
+SNAPSHOT = "frontier.json"
 
 EVERY = 1.0
 """Seconds between two snapshots."""
@@ -31,7 +33,20 @@ MOST = 2**21
 
 
 class Store(abc.ABC):
-    """Cells by the task that gave them."""
+    """Cells by the task that gave them.
+
+    Attributes
+    ----------
+    lasting : bool
+        Whether it outlives the process.
+    flaws : dict from str to None
+        Why cells may be missing even where nothing is left to do; kept with the cells.
+    """
+
+    lasting = False
+
+    def __init__(self) -> None:
+        self.flaws: dict[str, None] = {}
 
     @abc.abstractmethod
     def add(self, task: Task, cells: Cells) -> None:
@@ -50,6 +65,7 @@ class Memory(Store):
     """Cells in memory."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._cells: dict[int, Cells] = {}
 
     def add(self, task: Task, cells: Cells) -> None:
@@ -86,7 +102,10 @@ class Folder(Store):
         If it cannot be written, or holds the beginning of something else.
     """
 
+    lasting = True
+
     def __init__(self, path: Path, identity: Mapping[str, Any], *, resume: bool) -> None:
+        super().__init__()
         self.path, self._identity = make_folder(path), dict(identity)
         self.began = [Task(ROOT)]
         self.seconds = 0.0
@@ -100,7 +119,7 @@ class Folder(Store):
     @property
     def snapshot(self) -> Path:
         """The file that names all tasks."""
-        return self.path / "frontier.json"
+        return self.path / SNAPSHOT
 
     def part(self, number: int) -> Path:
         """Return the file of a part."""
@@ -121,7 +140,8 @@ class Folder(Store):
             self._parts += 1
         self._waiting = []
         seconds = self.seconds + time.monotonic() - self._opened
-        write_json({"format": FORMAT, **self._identity, "seconds": seconds, "tasks": _plain(line)}, self.snapshot)
+        about = {"format": FORMAT, **self._identity, "seconds": seconds, "flaws": list(self.flaws)}
+        write_json({**about, "tasks": _plain(line)}, self.snapshot)
         self._saved = time.monotonic()
 
     def cells(self, line: Line) -> Iterator[Cells]:
@@ -154,7 +174,7 @@ class Folder(Store):
                     remedy="give what it was begun with, or another folder",
                 )  # fmt: skip
         self.began = list(_tasks(held["tasks"]))
-        self.seconds = float(held["seconds"])
+        self.seconds, self.flaws = float(held["seconds"]), dict.fromkeys(held["flaws"])
         self._parts = max((task.part for task in self.began), default=-1) + 1
         for number in {task.part for task in self.began if task.count}:
             if not self.part(number).exists():
@@ -168,6 +188,17 @@ class Folder(Store):
             number = file.stem.removeprefix("part-")
             if not number.isdecimal() or int(number) >= self._parts:
                 file.unlink(missing_ok=True)
+
+
+def method_of(path: Path) -> str:
+    """Return the algorithm that a folder of parts was begun with.
+
+    Raises
+    ------
+    DataError
+        If it holds nothing to go on from.
+    """
+    return str(_read(path / SNAPSHOT).get("method"))
 
 
 def _plain(line: Line) -> list[list[Any]]:

@@ -37,13 +37,13 @@ class Bundle:
     tasks : tuple of bytes or None
     limit : int
         Largest number of cells to return of all of them.
-    seconds : float or None
+    seconds : float
         When to stop, from now; clocks of two machines differ.
     """
 
     tasks: tuple[bytes | None, ...]
     limit: int
-    seconds: float | None = None
+    seconds: float
 
 
 def perform(runner: Runner, bundle: Bundle) -> list[Run]:
@@ -51,11 +51,11 @@ def perform(runner: Runner, bundle: Bundle) -> list[Run]:
 
     The first is begun in any case.
     """
-    deadline = None if bundle.seconds is None else time.monotonic() + bundle.seconds
+    deadline = time.monotonic() + bundle.seconds
     found: list[Run] = []
     room = bundle.limit
     for task in bundle.tasks:
-        if found and (room <= 0 or (deadline is not None and time.monotonic() >= deadline)):
+        if found and (room <= 0 or time.monotonic() >= deadline):
             break
         run = runner.run(task, limit=max(room, 1), deadline=deadline)
         found.append(run)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from splinegraph.analyses.regions.cells import Cells
+from splinegraph.analyses.regions.scale import starting
 from splinegraph.analyses.regions.scale.coverage import Coverage
 from splinegraph.analyses.regions.scale.distribute import Harvest, Tick, distribute
 from splinegraph.analyses.regions.scale.line import Line, Task
-from splinegraph.analyses.regions.scale.pools import Here, Outcome, Pool, Processes
+from splinegraph.analyses.regions.scale.pools import Here, Outcome, Pool
+from splinegraph.analyses.regions.scale.processes import Processes
 from splinegraph.analyses.regions.scale.work import Bundle, Runner, perform
 from splinegraph.errors import SplineGraphError
 from tests.analyses.regions.scale.tree import Tree
@@ -145,15 +151,18 @@ def test_coverage_counts_no_cells_beyond_the_limit() -> None:
 # processes
 
 
-@pytest.fixture
-def pool() -> Iterator[Callable[[Tree, int], Processes]]:
+@pytest.fixture(params=["copies", "served"])
+def pool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Tree, int], Processes]]:
+    """Processes that are copies of this one, and such that a server starts."""
+    copied = request.param == "copies"
+    monkeypatch.setattr(starting, "_copies", lambda: copied)
     made: list[Processes] = []
 
     def make(tree: Tree, workers: int) -> Processes:
         pool = Processes(tree, workers)
         made.append(pool)
-        while not all(slot.hello.done() for slot in pool._slots):  # so that nothing runs in this process
-            time.sleep(0.01)
+        while not pool._begun:  # so that nothing runs in this process
+            pool.wait(0.01)
         return pool
 
     yield make
@@ -168,7 +177,8 @@ def test_processes_give_what_one_gives(pool: Callable[[Tree, int], Processes]) -
     assert found.notes == ()
 
 
-def test_a_pool_that_has_not_started_works_here() -> None:
+def test_a_pool_that_has_not_started_works_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "_copies", lambda: False)
     pool = Processes(TREE, 1)
     try:
         assert same(distribute(TREE, pool=pool, full=50), ALL)
@@ -218,9 +228,41 @@ class Unwilling:
         return ALL[:0], [b""]
 
 
-def test_workers_that_do_not_start_are_told() -> None:
+def test_workers_that_do_not_start_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "_copies", lambda: False)
     with pytest.raises(SplineGraphError, match="do not start"):
         distribute(Unwilling(), pool=Processes(Unwilling(), 1))
+
+
+def test_a_copy_is_made_only_where_no_other_thread_can_hold_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "_prepared", False)
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    assert starting.context().get_start_method() == ("fork" if sys.platform == "linux" else "spawn")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "active_count", lambda: 2)
+        assert starting.context().get_start_method() != "fork"
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_initialized", lambda: True)
+        assert starting.context().get_start_method() != "fork"
+    with monkeypatch.context() as patch:
+        patch.setattr(multiprocessing, "get_start_method", lambda allow_none: "spawn")
+        assert starting.context().get_start_method() != "fork"
+
+
+def test_all_workers_that_die_at_once_are_replaced(pool: Callable[[Tree, int], Processes]) -> None:
+    slow = Tree(11, slow=0.005)
+    workers, killed = pool(slow, 2), []
+
+    def kill(tick: Tick) -> None:
+        if tick.cells > 300 and not killed:
+            killed.extend(slot._process for slot in workers._slots)
+            for process in killed:
+                process.kill()
+
+    found = distribute(slow, pool=workers, full=50, progress=kill)
+    assert len(killed) == 2
+    assert found.complete
+    assert same(found, ALL)
 
 
 def test_here_is_a_pool_of_one() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from splinegraph.analyses.regions.cells import Cells
+from splinegraph.analyses.regions.cells import STALLED, Cells
 from splinegraph.analyses.regions.scale import store as stores
 from splinegraph.analyses.regions.scale.distribute import Tick, distribute
 from splinegraph.analyses.regions.scale.rows import read_rows, write_rows
@@ -61,6 +62,24 @@ def test_a_folder_is_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert distribute(TREE, store=once_more, tasks=once_more.began).count == len(ALL)
     again.discard()
     assert not (tmp_path / "parts").exists()
+
+
+class Stalling(Tree):
+    """Says of its first cells that others may be missing."""
+
+    def run(self, task: bytes | None, *, limit: int, deadline: float | None = None) -> tuple[Cells, list[bytes]]:
+        cells, left = super().run(task, limit=limit, deadline=deadline)
+        return dataclasses.replace(cells, sound=task is not None), left
+
+
+def test_a_stall_is_not_forgotten(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "parts", WHO, resume=False)
+    some = distribute(Stalling(11), store=folder, limit=300, full=100)
+    assert STALLED in some.notes
+    for _ in range(2):
+        again = Folder(tmp_path / "parts", WHO, resume=True)
+        found = distribute(TREE, store=again, tasks=again.began, full=100)
+        assert (found.left, found.complete, found.notes) == ((), False, (STALLED,))
 
 
 def test_a_limit_in_a_folder(tmp_path: Path) -> None:
