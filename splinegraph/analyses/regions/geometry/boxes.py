@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from splinegraph.analyses.regions.geometry.chebyshev import chebyshev
 from splinegraph.analyses.regions.geometry.polytopes import Floats, Polytopes
 
 __all__ = ["bounding_boxes"]
@@ -35,12 +34,9 @@ def bounding_boxes(polytopes: Polytopes, points: Floats | None = None) -> tuple[
     >>> lower.round(9).tolist(), upper.round(9).tolist()
     ([[0.0, 0.0]], [[1.0, 1.0]])
     """
-    from splinegraph.analyses.regions.geometry.kernels.boxes import boxes
-    from splinegraph.analyses.regions.geometry.kernels.facets import work
+    from splinegraph.analyses.regions.geometry.kernels.survey import BOXES, survey
 
-    G, h, offsets = polytopes.G, polytopes.h, polytopes.offsets
-    centers, sizes = chebyshev(polytopes, points)
-    lower, upper = np.full(centers.shape, np.nan), np.full(centers.shape, np.nan)
-    lower[np.isinf(sizes)], upper[np.isinf(sizes)] = -np.inf, np.inf
-    boxes(G, h, offsets, centers, sizes, work(polytopes.dim, offsets), lower, upper)
+    found = survey(polytopes.G, polytopes.h, polytopes.offsets, polytopes.starts(points), BOXES)
+    lower, upper, endless = found.lower, found.upper, np.isinf(found.sizes)
+    lower[endless], upper[endless] = -np.inf, np.inf
     return lower + 0.0, upper + 0.0  # no negative zeros

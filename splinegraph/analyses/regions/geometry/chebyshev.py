@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from splinegraph.analyses.regions.geometry.polytopes import Floats, Polytopes
 
 __all__ = ["chebyshev"]
@@ -37,11 +35,7 @@ def chebyshev(polytopes: Polytopes, points: Floats | None = None) -> tuple[Float
     >>> radii.tolist(), centers[0, 1].item()
     ([1.0], 0.0)
     """
-    from splinegraph.analyses.regions.geometry.kernels.chebyshev import balls
+    from splinegraph.analyses.regions.geometry.kernels.survey import BALLS, survey
 
-    starts, dim = polytopes.starts(points), polytopes.dim
-    most = int(np.diff(polytopes.offsets).max(initial=0))
-    work = np.empty((dim + 2, dim + 1 + most)), np.empty(dim + 1, dtype=np.int64), np.empty(most), np.empty(dim)
-    centers, radii = np.empty(starts.shape), np.empty(len(starts))
-    balls(polytopes.G, polytopes.h, polytopes.offsets, starts, work, centers, radii)
-    return centers, radii
+    found = survey(polytopes.G, polytopes.h, polytopes.offsets, polytopes.starts(points), BALLS)
+    return found.centers, found.sizes

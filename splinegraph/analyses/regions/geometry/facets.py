@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from splinegraph.analyses.regions.geometry.chebyshev import chebyshev
 from splinegraph.analyses.regions.geometry.polytopes import Floats, Ints, Polytopes
 from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, THIN
 
@@ -87,19 +86,13 @@ def facets(polytopes: Polytopes, points: Floats | None = None) -> Facets:
     >>> found.row.tolist(), found.rows(0).tolist(), found.radii.round(9).tolist()
     ([0, 1, 2, 3], [0, 5], [1.0, 1.0, 1.0, 1.0])
     """
-    from splinegraph.analyses.regions.geometry.kernels.facet_balls import balls_in_facets
-    from splinegraph.analyses.regions.geometry.kernels.facets import owners, work
+    from splinegraph.analyses.regions.geometry.kernels.survey import FACETS, survey
 
-    G, h, offsets = polytopes.G, polytopes.h, polytopes.offsets
-    slack, thin = ON_BOUNDARY * polytopes.size, THIN * polytopes.size
-    centers, sizes = chebyshev(polytopes, points)
-    inner = np.where((sizes > thin) & (sizes < np.inf), sizes, 0.0)
-    first, at, radii = np.full(len(h), -1), np.empty(G.shape), np.full(len(h), np.nan)
-    shared = work(polytopes.dim, offsets)
-    owners(G, h, offsets, centers, inner, shared, slack, first)
-    balls_in_facets(G, h, offsets, centers, inner, shared, slack, first, at, radii)
-    first = np.where(first >= 0, first + np.repeat(offsets[:-1], np.diff(offsets)), -1)
-    wide = radii > thin  # nan where a row owns nothing
+    offsets, thin = polytopes.offsets, THIN * polytopes.size
+    slack, starts = ON_BOUNDARY * polytopes.size, polytopes.starts(points)
+    found = survey(polytopes.G, polytopes.h, offsets, starts, FACETS, slack, thin)
+    first = np.where(found.owner >= 0, found.owner + np.repeat(offsets[:-1], np.diff(offsets)), -1)
+    wide = found.radii > thin  # nan where a row owns nothing
     row = np.flatnonzero(wide)
     number = np.cumsum(wide) - 1
     mine = (first >= 0) & wide[first]
@@ -107,8 +100,8 @@ def facets(polytopes: Polytopes, points: Floats | None = None) -> Facets:
         np.searchsorted(row, offsets).astype(np.int64),
         row,
         np.where(mine, number[first], -1),
-        at[row],
-        radii[row],
-        centers,
-        sizes,
+        found.points[row],
+        found.radii[row],
+        found.centers,
+        found.sizes,
     )

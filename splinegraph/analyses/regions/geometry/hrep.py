@@ -15,7 +15,7 @@ from splinegraph.analyses.codes import Layer, codes
 from splinegraph.analyses.packing import Bytes, unpack
 from splinegraph.analyses.regions.cells import code_layers
 from splinegraph.analyses.regions.geometry.polytopes import Floats, Polytopes
-from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, blur
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.layout import BatchLayout
@@ -34,10 +34,10 @@ ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 def size_of(chart: Chart) -> float:
-    """Return the longest finite side of a domain, the unit of tolerances; 1 if there is none."""
+    """Return the unit of tolerances: a domain's longest finite side, 1 if there is none; more far from the origin."""
     sides = (chart.upper - chart.lower).numpy()
     sides = sides[np.isfinite(sides) & (sides > 0)]
-    return float(sides.max()) if len(sides) else 1.0
+    return float(sides.max()) * blur(chart) if len(sides) else 1.0
 
 
 def hrep(graph: SplineGraph, chart: Chart, packed: Bytes | None = None, points: Floats | None = None) -> Polytopes:

@@ -29,7 +29,7 @@ from splinegraph.analyses.regions.mesh.packing import pack_places, pack_words
 from splinegraph.analyses.regions.mesh.ranking import Ranking
 from splinegraph.analyses.regions.mesh.stages import Stage
 from splinegraph.analyses.regions.mesh.values import Values, room
-from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, blur
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.switching import Breaks, Contest
@@ -87,7 +87,7 @@ class Cutting:
         deadline: float | None,
     ) -> None:
         self.layers = {layer.name: layer for layer in layers}
-        self.values = Values(graph, chart)
+        self.values, self.tolerance = Values(graph, chart), ON_BOUNDARY * blur(chart)
         self.limit, self.deadline = limit, deadline
         self.net = start(corners)
         self.passes: list[Pass] = []
@@ -124,7 +124,7 @@ class Cutting:
         breaks = stage.switching.breakpoints.numpy()
         words = len(breaks) * -(-value.shape[1] // 64)
         tol, signs = np.empty(value.shape[1]), np.empty((len(value), 2 * words), dtype=np.uint64)
-        self.values.finite(stage.node, sign_rows(value, vertices, breaks, ON_BOUNDARY, SMALLEST, tol, signs))
+        self.values.finite(stage.node, sign_rows(value, vertices, breaks, self.tolerance, SMALLEST, tol, signs))
         codes = np.empty((len(self.net.face), words), dtype=np.uint64)
         space = np.empty(2 * words, dtype=np.uint64), np.empty(4, dtype=np.int64)
         roots = self._begin()
@@ -151,8 +151,8 @@ class Cutting:
         contest = Ranking.of(stage.switching, [math.prod(self.values.graph[a].shape) for a in stage.node.args])
         value = self.values.joined(stage.node.args, vertices, contest.sign)
         size = np.zeros(value.shape[1])
-        self.values.finite(stage.node, largest(value, 0, vertices, size))
-        tol = np.maximum(ON_BOUNDARY * contest.most(size), SMALLEST)
+        self.values.finite(stage.node, largest(value, vertices, size))
+        tol = np.maximum(self.tolerance * contest.most(size), SMALLEST)
         places = np.empty((len(self.net.face), contest.units), dtype=np.int16)
         settled = np.empty(len(self.net.face), dtype=np.int32)
         for rank, units in enumerate(contest.ranks):

@@ -64,11 +64,6 @@ class MeshResult:
     doubts: tuple[Doubt, ...] = ()
     stats: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def doubtful(self) -> NDArray[np.int64]:
-        """All faces that come from doubtful ones, each once."""
-        return np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(doubt.faces for doubt in self.doubts)]))
-
 
 def mesh(
     graph: SplineGraph,
@@ -131,7 +126,8 @@ def mesh(
 
 
 def _result(cutting: Cutting, started: float) -> MeshResult:
-    from splinegraph.analyses.regions.mesh.kernels.faces import centers, edges, loops
+    from splinegraph.analyses.regions.kernels.faces import centers
+    from splinegraph.analyses.regions.mesh.kernels.faces import edges, loops
 
     cutting.values.kept.clear()
     net = cutting.net

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ __all__ = ["Leaf", "Level"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
+A = TypeVar("A", bound=NDArray[Any])
 
 Leaf = tuple[int, Codes, Floats]
 """Row of the state, codes of all units of the node, polygon."""
@@ -37,10 +39,54 @@ class _Face:
     corners: Floats
     starts: Ints
     codes: Codes
+    pending: int = 1
 
     @property
     def done(self) -> bool:
-        return not len(self.codes)
+        return not self.pending
+
+    def grow(self) -> None:
+        """Make room for more polygons."""
+        self.corners, self.starts, self.codes = _longer(self.corners), _longer(self.starts), _longer(self.codes)
+
+
+class _Room(NamedTuple):
+    """Where leaves go, and arrays to work in; see `refine`."""
+
+    corners: Floats
+    starts: Ints
+    codes: Codes
+    out: Floats
+    sizes: Ints
+    space: Floats
+    heights: Floats
+    form: Floats
+    entrants: Ints
+    row: Codes
+
+    @classmethod
+    def of(cls, face: _Face, pieces: int) -> _Room:
+        """Return room for some leaves of a face, each of whose units has so many pieces."""
+        units, width = face.ids.shape
+        m = 16 + 2 * pieces
+        return cls(
+            np.empty((64, 2)), np.zeros(9, np.int64), np.empty((8, units), np.int32),
+            np.empty((pieces, m, 2)), np.empty(pieces, np.int64), np.empty((2, m, 2)), np.empty(m),
+            np.empty(3), np.empty(width, np.int64), np.empty(units, np.int32),
+        )  # fmt: skip
+
+    def grown(self) -> _Room:
+        """Return more room, with the same leaves."""
+        pieces, m = len(self.sizes), 2 * len(self.heights)
+        leaves = _longer(self.corners), _longer(self.starts), _longer(self.codes)
+        return _Room(*leaves, np.empty((pieces, m, 2)), self.sizes, np.empty((2, m, 2)), np.empty(m), *self[7:])
+
+
+def _longer(rows: A) -> A:
+    """Return an array with the same rows and more than as many new ones."""
+    new = np.empty((2 * len(rows) + 16, *rows.shape[1:]), dtype=rows.dtype)
+    new[: len(rows)] = rows
+    return new  # type: ignore[return-value]
 
 
 @dataclass(eq=False)
@@ -84,20 +130,29 @@ class Level:
 
     def take(self, most: int) -> list[Leaf]:
         """Return the next parts, at most so many, each on one piece of every unit."""
-        from splinegraph.analyses.regions.stream.kernels.refinement import refine
+        from splinegraph.analyses.regions.stream.kernels.refinement import FULL, refine
 
         leaves: list[Leaf] = []
         while self.faces and len(leaves) < most:
             face, table = self.faces[-1], self.table
-            corners, starts, codes, face.corners, face.starts, face.codes, lost = refine(
-                face.forms, face.ids, face.ahead, table.ends, table.closed,
-                face.corners, face.starts, face.codes, most - len(leaves),
-            )  # fmt: skip
+            count, goal = np.array([face.pending, 0, 0]), most - len(leaves)
+            if len(face.codes) == face.pending:
+                face.grow()
+            pieces = face.ids.shape[1] if table.contest else len(table.ends) + 1
+            tables = (face.forms, face.ids, face.ahead, table.ends, table.closed)
+            room: Any = _Room.of(face, pieces)
+            while status := refine(*(*tables, face.corners, face.starts, face.codes, *room, count, goal)):
+                if status == FULL:
+                    face.grow()
+                else:
+                    room = room.grown()
+            face.pending, found, lost = count.tolist()
             self.lost += lost
-            for i in range(len(codes)):
+            for i in range(found):
                 whole = face.base.copy()
-                whole[face.undecided] = codes[i]
-                leaves.append((face.row, whole + np.int32(table.first), corners[starts[i] : starts[i + 1]].copy()))
+                whole[face.undecided] = room.codes[i]
+                corners = room.corners[room.starts[i] : room.starts[i + 1]].copy()
+                leaves.append((face.row, whole + np.int32(table.first), corners))
             if face.done:
                 self.faces.pop()
         return leaves
@@ -106,7 +161,7 @@ class Level:
         """Return what was not visited, one task per row of the state."""
         loops: dict[int, list[Floats]] = {}
         for face in reversed(self.faces):
-            ends = face.starts[: len(face.codes) + 1]
+            ends = face.starts[: face.pending + 1]
             mine = [face.corners[a:b].copy() for a, b in itertools.pairwise(ends)]
             loops.setdefault(face.row, []).extend(reversed(mine))
         return [Task(self.stage, self.state.packed[row].copy(), Polygons.of(found)) for row, found in loops.items()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,7 +22,7 @@ from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import DomainError
 
-__all__ = ["MEMORY", "stream"]
+__all__ = ["MEMORY", "stream", "within"]
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +46,7 @@ def stream(
     tasks: Sequence[Task] | None = None,
     memory: int = MEMORY,
     keep_codes: bool | None = None,
+    watch: Callable[[int, Callable[[], StreamResult]], bool] | None = None,
 ) -> StreamResult:
     """Return cells of a two-dimensional domain, in depth-first order.
 
@@ -67,6 +68,8 @@ def stream(
         Bytes for the values on the way: more faces go through an operator together. At least one does.
     keep_codes : bool, optional
         Whether to keep packed codes besides hashes (default: if a cell's code takes at most 16 KiB).
+    watch : callable, optional
+        Called after every step with the number of cells, and with what returns the result so far; True ends it.
 
     Returns
     -------
@@ -91,27 +94,55 @@ def stream(
     begun = time.monotonic()
     queue = list(reversed(tasks)) if tasks is not None else [_whole(chart, run.frame)]
     given = sum(float(task.polygons.areas().sum()) for task in queue)
+
+    def so_far() -> StreamResult:
+        return run.result(queue, given, time.monotonic() - begun)
+
     while (run.stack or queue) and (limit is None or run.count < limit):
         if deadline is not None and time.monotonic() >= deadline:
             break
         if not run.stack:
             run.enter(queue.pop())
         run.step(None if limit is None else limit - run.count)
-    return run.result(queue, given, time.monotonic() - begun)
+        if watch is not None and watch(run.count, so_far):
+            break
+    return so_far()
+
+
+def within(chart: Chart, loops: Sequence[Floats]) -> Task:
+    """Return the task to find all cells that meet some convex polygons, given in the chart's coordinates.
+
+    Parameters
+    ----------
+    chart : Chart
+        Of two free coordinates, bounded; what lies outside of it is left out.
+    loops : sequence of arrays of shape (corners, 2)
+        Counterclockwise. A cell that meets several of them is found in each.
+    """
+    frame = Frame.of(chart)
+    inside = [_clipped(chart, frame, (loop - frame.center) / frame.half) for loop in loops]
+    return Task(1, np.zeros(0, dtype=np.uint8), Polygons.of([loop for loop in inside if len(loop)]))
 
 
 def _whole(chart: Chart, frame: Frame) -> Task:
     """Return the whole domain as a task."""
-    from splinegraph.analyses.regions.stream.kernels.polygons import clip
-
-    loop = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    G, h = chart.G.double().numpy(), chart.h.double().numpy()
-    for row, end in zip(G * frame.half, h - G @ frame.center, strict=True):
-        room = np.empty((len(loop) + 2, 2))
-        loop = room[: clip(loop, end - loop @ row, 1e-15 * float(np.abs(row).sum() + abs(end)), room)].copy()
+    loop = _clipped(chart, frame, np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]))
     if not len(loop) or not bool((frame.half > 0).all()):
         raise DomainError("the domain is empty or flat", remedy="give one with an area")
     return Task(1, np.zeros(0, dtype=np.uint8), Polygons.of([loop]))
+
+
+def _clipped(chart: Chart, frame: Frame, loop: Floats) -> Floats:
+    """Return the part of a polygon of the frame that lies in the domain."""
+    from splinegraph.analyses.regions.stream.kernels.polygons import clip
+
+    G, h = chart.G.double().numpy(), chart.h.double().numpy()
+    rows = np.concatenate([np.eye(2), -np.eye(2), G * frame.half])
+    ends = np.concatenate([np.ones(4), h - G @ frame.center])
+    for row, end in zip(rows, ends, strict=True):
+        room = np.empty((len(loop) + 2, 2))
+        loop = room[: clip(loop, end - loop @ row, 1e-15 * float(np.abs(row).sum() + abs(end)), room)].copy()
+    return loop
 
 
 @dataclass(eq=False)

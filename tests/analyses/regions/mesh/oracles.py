@@ -118,7 +118,7 @@ def assert_members(graph: SplineGraph, chart: Chart, result: MeshResult, count: 
 def assert_exact(graph: SplineGraph, chart: Chart, result: MeshResult) -> None:
     """Assert all that makes faces cells: they tile, each has one code, no two have the same."""
     assert result.anomalies == 0
-    assert len(result.doubtful) == 0
+    assert not result.doubts
     assert_tiles(chart, result)
     assert_codes(graph, chart, result)
     assert_members(graph, chart, result)

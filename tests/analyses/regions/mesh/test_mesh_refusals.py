@@ -108,7 +108,7 @@ def test_a_face_that_a_line_crosses_more_than_twice_is_reported(monkeypatch: pyt
     _, _, result = run(nn.Sequential(nn.Linear(2, 1), nn.ReLU(), nn.Linear(1, 1)))
     assert result.anomalies > 0
     assert [doubt.layer for doubt in result.doubts] == ["relu"]
-    assert result.doubtful.tolist() == list(range(len(result.mesh)))
+    assert result.doubts[0].faces.tolist() == list(range(len(result.mesh)))
     assert result.mesh.euler == 1
 
 

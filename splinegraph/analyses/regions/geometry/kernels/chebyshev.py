@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from splinegraph.analyses.regions.geometry.kernels.simplex import UNBOUNDED, maximize, pivot
+from splinegraph.analyses.regions.kernels.jit import inner, part
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def ball_in(
     G: np.ndarray, s: np.ndarray, rows: int, dim: int, T: np.ndarray, name: np.ndarray, y: np.ndarray, cap: float
 ) -> float:
@@ -45,7 +45,7 @@ def ball_in(
     return distance(G, s, rows, dim, y)
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def distance(G: np.ndarray, s: np.ndarray, rows: int, dim: int, y: np.ndarray) -> float:
     """Return the smallest s_i - g_i . y."""
     nearest = np.inf
@@ -55,29 +55,3 @@ def distance(G: np.ndarray, s: np.ndarray, rows: int, dim: int, y: np.ndarray) -
             slack -= G[i, q] * y[q]
         nearest = min(nearest, slack)
     return nearest
-
-
-@njit(cache=True, error_model="numpy")
-def balls(
-    G: np.ndarray,
-    h: np.ndarray,
-    offsets: np.ndarray,
-    starts: np.ndarray,
-    work: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    centers: np.ndarray,
-    radii: np.ndarray,
-) -> None:
-    """Write center and radius of a largest ball in each of the polytopes; `starts` are points to begin at."""
-    T, name, s, y = work
-    dim = starts.shape[1]
-    for c in range(len(starts)):
-        low, high, largest = offsets[c], offsets[c + 1], 1.0
-        for i in range(low, high):
-            s[i - low] = h[i]
-            for q in range(dim):
-                s[i - low] -= G[i, q] * starts[c, q]
-        for q in range(dim):
-            largest = max(largest, abs(starts[c, q]))
-        radii[c] = ball_in(G[low:high], s, high - low, dim, T, name, y, largest)
-        for q in range(dim):
-            centers[c, q] = starts[c, q] + y[q]

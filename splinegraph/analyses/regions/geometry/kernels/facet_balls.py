@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from splinegraph.analyses.regions.geometry.kernels.chebyshev import ball_in
-from splinegraph.analyses.regions.geometry.kernels.facets import GAP, NAME, ROW, SLACK, Work, Y, Z, slacks_at
+from splinegraph.analyses.regions.geometry.kernels.facets import GAP, NAME, ROW, SLACK, Work, Y, Z
+from splinegraph.analyses.regions.kernels.jit import part
 
 PARALLEL = 1e-14
 """Sine of the angle between two rows below which they are the same up to rounding."""
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def inside(G: np.ndarray, w: Work, f: int, count: int, slack: float) -> int:
     """Write the rows kept as seen in the plane of facet f; return how many, or -1 if it lies outside of one.
 
@@ -44,7 +44,7 @@ def inside(G: np.ndarray, w: Work, f: int, count: int, slack: float) -> int:
     return rows
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def ball_in_facet(G: np.ndarray, w: Work, f: int, count: int, slack: float, owner: np.ndarray) -> float:
     """Return the radius of the largest ball in facet f, its center in Y; at most zero if it is no facet."""
     dim, sign, fold = G.shape[1], 1.0 if G[f, 0] >= 0.0 else -1.0, 0.0
@@ -61,7 +61,7 @@ def ball_in_facet(G: np.ndarray, w: Work, f: int, count: int, slack: float, owne
     return clearance(G, w, f, owner, radius)
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def clearance(G: np.ndarray, w: Work, f: int, owner: np.ndarray, nearest: float) -> float:
     """Return `nearest`, or how far Y is from a row that is nearer, within the plane of facet f; no twin counts."""
     dim = G.shape[1]
@@ -83,13 +83,11 @@ def clearance(G: np.ndarray, w: Work, f: int, owner: np.ndarray, nearest: float)
     return nearest
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def balls_in_facets(
     G: np.ndarray,
-    h: np.ndarray,
-    offsets: np.ndarray,
-    centers: np.ndarray,
-    sizes: np.ndarray,
+    center: np.ndarray,
+    size: float,
     w: Work,
     slack: float,
     owner: np.ndarray,
@@ -98,22 +96,16 @@ def balls_in_facets(
 ) -> None:
     """Write center and radius of the largest ball in the plane of each row that owns one."""
     dim = G.shape[1]
-    for c in range(len(sizes)):
-        low, high, size = offsets[c], offsets[c + 1], sizes[c]
-        if not size > 0.0:
-            continue
-        mine, owns = G[low:high], owner[low:high]
-        slacks_at(mine, h, low, centers, sizes, c, w)
-        count: Any = np.int64(0)  # no literal, for which others would be compiled anew
-        for i in range(high - low):
-            if owns[i] == i:
-                w.K[ROW, count] = i
-                count += 1
-        for a in range(count):
-            f = w.K[ROW, a]
-            if dim == 1:
-                w.V[Y, 0], radii[low + f] = w.V[SLACK, f] * mine[f, 0], np.inf
-            else:
-                radii[low + f] = size * ball_in_facet(mine, w, f, count, slack / size, owns)
-            for d in range(dim):
-                points[low + f, d] = centers[c, d] + size * w.V[Y, d]
+    count: Any = np.int64(0)  # no literal, for which others would be compiled anew
+    for i in range(len(G)):
+        if owner[i] == i:
+            w.K[ROW, count] = i
+            count += 1
+    for a in range(count):
+        f = w.K[ROW, a]
+        if dim == 1:
+            w.V[Y, 0], radii[f] = w.V[SLACK, f] * G[f, 0], np.inf
+        else:
+            radii[f] = size * ball_in_facet(G, w, f, count, slack, owner)
+        for d in range(dim):
+            points[f, d] = center[d] + size * w.V[Y, d]

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from splinegraph.analyses.regions.geometry.kernels.simplex import ENOUGH, OPTIMAL, UNBOUNDED, maximize
+from splinegraph.analyses.regions.kernels.jit import inner, part
 
 UNKNOWN, REDUNDANT, KEPT = 0, 1, 2
 
@@ -42,17 +42,7 @@ def work(dim: int, offsets: np.ndarray) -> Work:
     return Work(T, V, K, np.empty((most, dim)))
 
 
-@njit(cache=True, error_model="numpy")
-def slacks_at(G: np.ndarray, h: np.ndarray, low: int, centers: np.ndarray, sizes: np.ndarray, c: int, w: Work) -> None:
-    """Write the slacks of the rows of polytope c, the first of which is `low`, in units of its inscribed radius."""
-    for i in range(len(G)):
-        gap = h[low + i]
-        for d in range(G.shape[1]):
-            gap -= G[i, d] * centers[c, d]
-        w.V[SLACK, i] = gap / sizes[c]
-
-
-@njit(cache=True, error_model="numpy")
+@inner
 def shoot(G: np.ndarray, w: Work, rows: int) -> int:
     """Return the row that a ray from the center along Y meets first, or -1."""
     steepest, found = 0.0, -1
@@ -65,7 +55,7 @@ def shoot(G: np.ndarray, w: Work, rows: int) -> int:
     return found
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def dictionary(G: np.ndarray, w: Work, count: int) -> int:
     """Write the dictionary of the `count` rows kept, at the center; return its last column."""
     dim = G.shape[1]
@@ -84,7 +74,7 @@ def dictionary(G: np.ndarray, w: Work, count: int) -> int:
     return last
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def rise(w: Work, dim: int, last: int, enough: float) -> tuple[int, int]:
     """Maximize GOAL . y over the dictionary."""
     for q in range(dim + 1):
@@ -96,7 +86,7 @@ def rise(w: Work, dim: int, last: int, enough: float) -> tuple[int, int]:
     return end
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def bound(w: Work, dim: int, last: int) -> None:
     """Write the bounding box of the rows kept; infinite where it has none."""
     for d in range(dim):
@@ -109,7 +99,7 @@ def bound(w: Work, dim: int, last: int) -> None:
         w.V[GOAL, d] = 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def reach(G: np.ndarray, w: Work, i: int) -> float:
     """Return the largest value of row i on the box."""
     total = 0.0
@@ -119,7 +109,7 @@ def reach(G: np.ndarray, w: Work, i: int) -> float:
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def add(w: Work, i: int, count: int) -> int:
     """Keep row i; return how many are kept now."""
     if i < 0 or w.K[STATE, i] == KEPT:
@@ -129,7 +119,7 @@ def add(w: Work, i: int, count: int) -> int:
     return count + 1
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def seeds(G: np.ndarray, w: Work, rows: int) -> int:
     """Keep the rows met along the axes, and the nearest one."""
     dim, nearest = G.shape[1], rows - 1
@@ -149,7 +139,7 @@ def seeds(G: np.ndarray, w: Work, rows: int) -> int:
     return count
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def append(G: np.ndarray, w: Work, count: int, last: int) -> int:
     """Put the row kept last into the dictionary, moving to where it holds; return the last column."""
     dim, i = G.shape[1], w.K[ROW, count - 1]
@@ -165,7 +155,7 @@ def append(G: np.ndarray, w: Work, count: int, last: int) -> int:
     return last + 1
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def settle(G: np.ndarray, w: Work, rows: int, i: int, count: int, last: int, slack: float) -> tuple[int, int]:
     """Decide row i, keeping what the search meets; return how many are kept, and the last column."""
     dim = G.shape[1]
@@ -189,7 +179,7 @@ def settle(G: np.ndarray, w: Work, rows: int, i: int, count: int, last: int, sla
             return count, last
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def prune(G: np.ndarray, w: Work, rows: int, slack: float) -> int:
     """Settle the rows that lie outside of the bounding box; return how many are left."""
     left = 0
@@ -202,7 +192,7 @@ def prune(G: np.ndarray, w: Work, rows: int, slack: float) -> int:
     return left
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def twins(G: np.ndarray, w: Work, i: int, j: int, slack: float) -> bool:
     """Return whether two rows agree on the whole polytope within `slack`."""
     apart = abs(w.V[SLACK, i] - w.V[SLACK, j])
@@ -214,11 +204,10 @@ def twins(G: np.ndarray, w: Work, i: int, j: int, slack: float) -> bool:
     return True
 
 
-@njit(cache=True, error_model="numpy")
-def group(G: np.ndarray, w: Work, rows: int, count: int, slack: float, owner: np.ndarray) -> None:
-    """Write for every row that lies in the plane of a kept one the first row of that plane, -1 for the others."""
-    for i in range(rows):
-        owner[i] = -1
+@part
+def group(G: np.ndarray, w: Work, count: int, slack: float, owner: np.ndarray) -> None:
+    """Write for every row that lies in the plane of a kept one the first row of that plane."""
+    rows = len(G)
     for a in range(count):
         if owner[w.K[ROW, a]] >= 0:
             continue
@@ -232,42 +221,35 @@ def group(G: np.ndarray, w: Work, rows: int, count: int, slack: float, owner: np
                 owner[i] = first
 
 
-@njit(cache=True, error_model="numpy")
-def owners(
-    G: np.ndarray,
-    h: np.ndarray,
-    offsets: np.ndarray,
-    centers: np.ndarray,
-    sizes: np.ndarray,
-    w: Work,
-    slack: float,
-    owner: np.ndarray,
-) -> None:
-    """Write for each row that the polytope needs the first row of its plane; `slack` is an absolute distance.
+@part
+def hold(w: Work, rows: int) -> int:
+    """Keep all rows; return how many."""
+    for i in range(rows):
+        w.K[ROW, i] = i
+        w.K[STATE, i] = KEPT
+    return rows
 
-    Rows that only touch may be among them. Polytopes without center are left out.
+
+@part
+def kept(G: np.ndarray, w: Work, slack: float, box: bool) -> int:
+    """Keep the rows that are needed, and some that only touch; return how many. With `box`, all and their box.
+
+    Every search adds a row; when there are half as many again, the dictionary is made afresh, free of the rounding
+    of many pivots, and with it the bounding box.
     """
-    dim = G.shape[1]
-    for c in range(len(sizes)):
-        low, rows = offsets[c], offsets[c + 1] - offsets[c]
-        if rows == 0 or not sizes[c] > 0.0:
-            continue
-        eps = slack / sizes[c]
-        mine = G[low : low + rows]
-        slacks_at(mine, h, low, centers, sizes, c, w)
-        count = seeds(mine, w, rows)
-        last = dictionary(mine, w, count)
-        bound(w, dim, last)
-        known, left = count, prune(mine, w, rows, eps)
-        for i in range(rows):
-            if w.K[STATE, i] != UNKNOWN:
-                continue
-            count, last = settle(mine, w, rows, i, count, last, eps)
+    rows = len(G)
+    count = hold(w, rows) if box else seeds(G, w, rows)
+    known, left, last = 0, rows, 0
+    for i in range(rows):
+        if 2 * count >= 3 * known:
+            last = dictionary(G, w, count)
+            if known == 0 or left > 4 * G.shape[1]:
+                bound(w, G.shape[1], last)
+                if box:
+                    break
+                left = prune(G, w, rows, slack)
+            known = count
+        if w.K[STATE, i] == UNKNOWN:
+            count, last = settle(G, w, rows, i, count, last, slack)
             left -= 1
-            if 2 * count >= 3 * known:
-                known = count
-                last = dictionary(mine, w, count)  # afresh, free of the rounding of many pivots
-                if left > 4 * dim:
-                    bound(w, dim, last)
-                    left = prune(mine, w, rows, eps)
-        group(mine, w, rows, count, eps, owner[low : low + rows])
+    return count

@@ -8,8 +8,11 @@ that are still coordinates are free: they may move both ways, and once exchanged
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
+
+from splinegraph.analyses.regions.kernels.jit import fused, inner, part
 
 OPTIMAL, ENOUGH, UNBOUNDED, STALLED = 0, 1, 2, 3
 """How `maximize` ends: at a maximum, above the value asked for, on a ray, or after too many pivots."""
@@ -27,7 +30,7 @@ LARGEST_STEP_PIVOTS, MOST_PIVOTS = 100, 2000
 """Pivots by the largest coefficient, then by the smallest index, which cannot cycle; and the end of patience."""
 
 
-@njit(cache=True, error_model="numpy", fastmath={"contract"})
+@fused
 def pivot(T: np.ndarray, n: int, k: int, r: int, columns: int) -> None:
     """Exchange variable k with the slack in column r."""
     inverse = 1.0 / T[k, r]
@@ -43,10 +46,11 @@ def pivot(T: np.ndarray, n: int, k: int, r: int, columns: int) -> None:
     T[k, r] = 1.0
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def entering(T: np.ndarray, name: np.ndarray, n: int, goal: int, columns: int, careful: bool) -> int:
     """Return the variable to raise, or -1; a free one that should fall is turned around."""
-    best, found = PRICE, -1
+    best = PRICE
+    found: Any = np.int64(-1)  # no literal, for which `pivot` would be compiled anew
     for q in range(n):
         gain = T[q, goal]
         if name[q] < 0 and gain < 0.0:
@@ -61,13 +65,14 @@ def entering(T: np.ndarray, name: np.ndarray, n: int, goal: int, columns: int, c
     if found >= 0 and name[found] < 0 and T[found, goal] < 0.0:
         for i in range(columns):
             T[found, i] = -T[found, i]
-    return found
+    return int(found)
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def leaving(T: np.ndarray, n: int, k: int, first: int, last: int, careful: bool) -> int:
     """Return the slack in columns [first, last) that vanishes first as variable k grows, or -1."""
-    room, slope, found = np.inf, 1.0, -1  # the step is room / slope
+    room, slope = np.inf, 1.0  # the step is room / slope
+    found: Any = np.int64(-1)
     for i in range(first, last):
         fall = -T[k, i]
         if fall > PIVOT:
@@ -75,10 +80,10 @@ def leaving(T: np.ndarray, n: int, k: int, first: int, last: int, careful: bool)
             later, alike = mine * slope - room * fall, TIE * slope * fall
             if later < -alike or (not careful and later < alike and fall > slope):
                 room, slope, found = mine, fall, i
-    return found
+    return int(found)
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def maximize(
     T: np.ndarray, name: np.ndarray, n: int, goal: int, first: int, last: int, enough: float
 ) -> tuple[int, int]:

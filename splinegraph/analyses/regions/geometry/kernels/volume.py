@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from splinegraph.analyses.regions.kernels.jit import inner, outer, part
 
 NEAR = 1e-11
 """Rows that differ by less, within a polytope scaled to inscribed radius one, are one row."""
@@ -12,7 +13,7 @@ PARALLEL = 1e-12
 """Sine of the angle below which a row does not cut the plane of a facet."""
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def interval(G: np.ndarray, s: np.ndarray, rows: int) -> float:
     """Return the length of {y : G y <= s} for one coordinate, 0 if empty, infinite if unbounded."""
     low, high = -np.inf, np.inf
@@ -24,7 +25,7 @@ def interval(G: np.ndarray, s: np.ndarray, rows: int) -> float:
     return max(high - low, 0.0)
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def seen_before(G: np.ndarray, s: np.ndarray, dim: int, i: int) -> bool:
     """Return whether an earlier row equals row i."""
     for j in range(i):
@@ -36,7 +37,7 @@ def seen_before(G: np.ndarray, s: np.ndarray, dim: int, i: int) -> bool:
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@part
 def plane_rows(G: np.ndarray, s: np.ndarray, rows: int, dim: int, f: int, into: np.ndarray, gaps: np.ndarray) -> int:
     """Write all rows but f as seen in its plane, from the point nearest to the origin; return how many, or -1."""
     found, sign = 0, 1.0 if G[f, 0] >= 0.0 else -1.0
@@ -61,7 +62,7 @@ def plane_rows(G: np.ndarray, s: np.ndarray, rows: int, dim: int, f: int, into: 
     return found
 
 
-@njit(cache=True, error_model="numpy")
+@inner
 def volume(G: np.ndarray, s: np.ndarray, rows: int, dim: int, deep: np.ndarray, gaps: np.ndarray) -> float:
     """Return the volume of {y : G y <= s}; `deep` and `gaps` hold the rows within faces, one level per dimension."""
     if dim == 1:
@@ -76,23 +77,37 @@ def volume(G: np.ndarray, s: np.ndarray, rows: int, dim: int, deep: np.ndarray, 
     return max(total / dim, 0.0)
 
 
-@njit(cache=True, error_model="numpy")
 def volumes(G: np.ndarray, h: np.ndarray, offsets: np.ndarray, centers: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Return the volumes of polytopes of irredundant rows, of which centers and inscribed radii are known."""
     count, dim = centers.shape
-    most = 1
-    for c in range(count):
-        most = max(most, offsets[c + 1] - offsets[c])
-    deep, gaps, s = np.empty((dim, most, dim)), np.empty((dim, most)), np.empty(most)
+    most = max(int(np.diff(offsets).max(initial=0)), 1)
+    deep, gaps = np.empty((dim, most, dim)), np.empty((dim, most))
     result = np.zeros(count)
-    for c in range(count):
+    _volumes(G, h, offsets, centers, sizes, deep, gaps, result)
+    return result
+
+
+@outer
+def _volumes(
+    G: np.ndarray,
+    h: np.ndarray,
+    offsets: np.ndarray,
+    centers: np.ndarray,
+    sizes: np.ndarray,
+    deep: np.ndarray,
+    gaps: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    """Write the volumes; level 0 of `deep` and `gaps` is room for the rows themselves."""
+    dim = centers.shape[1]
+    for c in range(len(result)):
         low, rows = offsets[c], offsets[c + 1] - offsets[c]
         if rows == 0 or sizes[c] <= 0.0:
             continue
         for i in range(rows):
-            s[i] = h[low + i]
+            gap = h[low + i]
             for d in range(dim):
-                s[i] -= G[low + i, d] * centers[c, d]
-            s[i] /= sizes[c]
-        result[c] = volume(G[low : low + rows], s, rows, dim, deep, gaps) * sizes[c] ** dim
-    return result
+                deep[0, i, d] = G[low + i, d]
+                gap -= G[low + i, d] * centers[c, d]
+            gaps[0, i] = gap / sizes[c]
+        result[c] = volume(deep[0], gaps[0], rows, dim, deep, gaps) * sizes[c] ** dim

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from splinegraph.analyses.regions.kernels.jit import inner, outer, part
 from splinegraph.analyses.regions.mesh.kernels.halfedges import full, link, push, split_edge, take, turns
-from splinegraph.analyses.regions.mesh.kernels.jit import plain
 from splinegraph.analyses.regions.mesh.net import (
     ANOMALIES,
     DONE,
@@ -41,7 +41,7 @@ SURE = 0.1
 """Of the tolerance: candidates closer than this are equal, whoever wins; far above what rounding makes of equals."""
 
 
-@plain
+@inner
 def _wins(value: Floats, v: int, candidates: Table, u: int, c: int, tol: float) -> bool:
     """Return whether no candidate of unit u is better than column c at vertex v."""
     most = value[v, c] + tol
@@ -52,7 +52,7 @@ def _wins(value: Floats, v: int, candidates: Table, u: int, c: int, tol: float) 
     return True
 
 
-@plain
+@part
 def _count(half: Ints, begin: int, value: Floats, candidates: Table, u: int, c: int, tol: float) -> tuple[int, int]:
     """Return at how many vertices of a face a candidate wins, and one where it does not."""
     wins, lost = 0, -1
@@ -68,7 +68,7 @@ def _count(half: Ints, begin: int, value: Floats, candidates: Table, u: int, c: 
             return wins, lost
 
 
-@plain
+@part
 def _everywhere(half: Ints, begin: int, value: Floats, candidates: Table, u: int, tol: float) -> int:
     """Return the lowest place that wins at all vertices of a face, or -1."""
     for p in range(candidates.shape[1]):
@@ -80,7 +80,7 @@ def _everywhere(half: Ints, begin: int, value: Floats, candidates: Table, u: int
     return -1
 
 
-@plain
+@part
 def _winner(half: Ints, begin: int, value: Floats, candidates: Table, u: int, tol: float) -> tuple[int, int, int]:
     """Return the lowest place that wins all over a face, or -1, and two that win at different vertices."""
     p = _everywhere(half, begin, value, candidates, u, tol)
@@ -101,7 +101,7 @@ def _winner(half: Ints, begin: int, value: Floats, candidates: Table, u: int, to
     return -1, first, second
 
 
-@plain
+@part
 def _mark(half: Ints, begin: int, value: Floats, candidates: Table, u: int, c: int, d: int, tol: float) -> bool:
     """Mark a face's half-edges where column c is ahead (1) or behind d (-1); return whether there are both."""
     ahead = behind = False
@@ -121,7 +121,7 @@ def _mark(half: Ints, begin: int, value: Floats, candidates: Table, u: int, c: i
             return ahead and behind
 
 
-@plain
+@part
 def _tie(half: Ints, place: Floats, ends: Ints, count: Counts, value: Floats, h: int, c: int, d: int) -> int:
     """Put a vertex where two columns are equal on half-edge h; return the half-edge that starts there."""
     v, a, e = count[VERTICES], half[h, ORIGIN], half[half[h, NEXT], ORIGIN]
@@ -135,7 +135,7 @@ def _tie(half: Ints, place: Floats, ends: Ints, count: Counts, value: Floats, h:
     return new
 
 
-@plain
+@part
 def _entrants(member: Table, units: Table, after: Table, codes: Places, root: int, candidates: Table) -> None:
     """Leave in `candidates` the columns that take part in each unit's contest, on the parts of one face."""
     for i in range(len(units)):
@@ -150,7 +150,7 @@ def _entrants(member: Table, units: Table, after: Table, codes: Places, root: in
             ahead = after[ahead]
 
 
-@plain
+@part
 def _undecided(
     half: Ints, begin: int, value: Floats, candidates: Table, units: Table, tol: Floats, codes: Places, start: int
 ) -> tuple[int, int, int]:
@@ -163,7 +163,7 @@ def _undecided(
     return -1, 0, 0
 
 
-@plain
+@part
 def _split(
     half: Ints,
     face: Ints,
@@ -186,7 +186,7 @@ def _split(
     return link(half, face, count, f, found[0], found[1], found[2], found[3])
 
 
-@plain
+@outer
 def decide_faces(
     half: Ints,
     face: Ints,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from splinegraph.analyses.regions.kernels.jit import outer, part
 from splinegraph.analyses.regions.mesh.kernels.halfedges import full, link, push, split_edge, take, turns
-from splinegraph.analyses.regions.mesh.kernels.jit import plain
 from splinegraph.analyses.regions.mesh.kernels.signs import lowest, sign_vertex
 from splinegraph.analyses.regions.mesh.net import (
     ANOMALIES,
@@ -36,7 +36,7 @@ Ints = NDArray[np.int32]
 Words = NDArray[np.uint64]
 
 
-@plain
+@part
 def _crossed(half: Ints, signs: Words, begin: int, seen: Words) -> int:
     """Leave in `seen` the signs that a face's vertices have; return the first word with a crossing, or -1."""
     both = signs.shape[1]
@@ -56,7 +56,7 @@ def _crossed(half: Ints, signs: Words, begin: int, seen: Words) -> int:
     return -1
 
 
-@plain
+@part
 def _mark(half: Ints, signs: Words, begin: int, word: int, place: int) -> None:
     """Mark the half-edges of a face with the signs of one condition."""
     bit = np.uint64(1) << np.uint64(place)
@@ -70,7 +70,7 @@ def _mark(half: Ints, signs: Words, begin: int, word: int, place: int) -> None:
             return
 
 
-@plain
+@part
 def _meet(
     half: Ints,
     place: Floats,
@@ -95,7 +95,7 @@ def _meet(
     return new
 
 
-@plain
+@outer
 def cut_faces(
     half: Ints,
     face: Ints,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from splinegraph.analyses.regions.mesh.kernels.jit import plain
+from splinegraph.analyses.regions.kernels.jit import part
 from splinegraph.analyses.regions.mesh.net import (
     DOUBT,
     FACES,
@@ -34,37 +34,36 @@ Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-@plain
+@part
 def full(half: Ints, face: Ints, place: Floats, count: Counts, rows: int) -> bool:
     """Return whether one more cut may not fit; `rows` is the room for values at vertices."""
-    vertices = min(rows, len(place))
-    return bool(
-        count[HALVES] + 6 > len(half)
-        or count[VERTICES] + 2 > vertices
-        or max(count[FACES] + 1, count[PENDING] + 2) > len(face)
-    )
+    vertices, faces = count[VERTICES] + 2, len(face)
+    if vertices > rows or vertices > len(place) or count[HALVES] + 6 > len(half):
+        return True
+    return bool(count[FACES] + 1 > faces or count[PENDING] + 2 > faces)
 
 
-@plain
+@part
 def take(face: Ints, count: Counts) -> int:
     """Return the face to look at next: from the stack, or else the next one of before this pass."""
+    f: int = count[TURN]
     if count[PENDING]:
         count[PENDING] -= 1
-        return int(face[count[PENDING], STACK])
-    f = count[TURN]
-    face[f, ROOT] = f
-    count[TURN] += 1
-    return int(f)
+        f = face[count[PENDING], STACK]
+    else:
+        face[f, ROOT] = f
+        count[TURN] += 1
+    return f
 
 
-@plain
+@part
 def push(face: Ints, count: Counts, f: int) -> None:
     """Put a face on the stack."""
     face[count[PENDING], STACK] = f
     count[PENDING] += 1
 
 
-@plain
+@part
 def turns(half: Ints, begin: int, found: Counts) -> int:
     """Return how often the sign changes around a face; its half-edges are marked with the signs where they start.
 
@@ -95,12 +94,13 @@ def turns(half: Ints, begin: int, found: Counts) -> int:
         before = h
 
 
-@plain
+@part
 def split_edge(half: Ints, place: Floats, ends: Ints, count: Counts, h: int, share: float) -> int:
     """Put a new vertex on half-edge h (and its twin); return the half-edge that starts there."""
     after, t = half[h, NEXT], half[h, TWIN]
     a, b = half[h, ORIGIN], half[after, ORIGIN]
-    v, new = count[VERTICES], count[HALVES]
+    v = count[VERTICES]
+    new: int = count[HALVES]
     place[v, 0] = place[a, 0] + share * (place[b, 0] - place[a, 0])
     place[v, 1] = place[a, 1] + share * (place[b, 1] - place[a, 1])
     place[v, 2] = share
@@ -115,16 +115,17 @@ def split_edge(half: Ints, place: Floats, ends: Ints, count: Counts, h: int, sha
         half[t, NEXT], half[t, TWIN] = back, new
         half[h, TWIN] = back
         count[HALVES] += 1
-    return int(new)
+    return new
 
 
-@plain
+@part
 def link(half: Ints, face: Ints, count: Counts, f: int, before1: int, after1: int, before2: int, after2: int) -> int:
     """Cut a face from the start of half-edge `after1` to that of `after2`; return the new face, that of `after1`.
 
     `before1` and `before2` are the half-edges that lead to the two vertices.
     """
-    kept, cut, new = count[HALVES], count[HALVES] + 1, count[FACES]
+    kept, cut = count[HALVES], count[HALVES] + 1
+    new: int = count[FACES]
     half[kept, ORIGIN], half[kept, NEXT], half[kept, TWIN] = half[after1, ORIGIN], after2, cut
     half[cut, ORIGIN], half[cut, NEXT], half[cut, TWIN] = half[after2, ORIGIN], after1, kept
     half[before1, NEXT] = kept
@@ -133,4 +134,4 @@ def link(half: Ints, face: Ints, count: Counts, f: int, before1: int, after1: in
     face[new, FIRST], face[new, ROOT], face[new, DOUBT] = cut, face[f, ROOT], 0
     count[HALVES] += 2
     count[FACES] += 1
-    return int(new)
+    return new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from splinegraph.analyses.regions.mesh.kernels.jit import jit
+from splinegraph.analyses.regions.kernels.jit import inner, outer, part
 from splinegraph.analyses.regions.mesh.net import ANOMALIES, DOUBT, FACES, FIRST, HALVES, MARK, NEXT, ROOT, TWIN
 
 __all__ = ["merge_faces"]
@@ -15,11 +15,22 @@ Ints = NDArray[np.int32]
 Places = NDArray[np.int16]
 
 
-@jit
-def _mark(half: Ints, face: Ints, count: Counts) -> None:
-    """Mark each half-edge with its face, those of none with -1."""
-    half[: count[HALVES], MARK] = -1
-    for f in range(count[FACES]):
+def merge_faces(half: Ints, face: Ints, count: Counts, codes: Places, units: Counts) -> int:
+    """Merge neighbors that are parts of one face and agree on `units`; return how many faces went.
+
+    The faces that stay keep their order; their codes move with them.
+    """
+    faces, halves = int(count[FACES]), int(count[HALVES])
+    group, sides, following = np.arange(faces, dtype=np.int32), np.zeros(faces, np.int64), np.empty(halves, np.int64)
+    return _merge(half, face, count, codes, units, group, sides, following)
+
+
+@part
+def _mark(half: Ints, face: Ints, halves: int, faces: int) -> None:
+    """Mark each half-edge with its face; those of none with -1."""
+    for h in range(halves):
+        half[h, MARK] = -1
+    for f in range(faces):
         begin = face[f, FIRST]
         h = begin
         while True:
@@ -29,15 +40,15 @@ def _mark(half: Ints, face: Ints, count: Counts) -> None:
                 break
 
 
-@jit
+@part
 def _same(codes: Places, units: Counts, f: int, g: int) -> bool:
-    for u in units:
-        if codes[f, u] != codes[g, u]:
+    for i in range(len(units)):
+        if codes[f, units[i]] != codes[g, units[i]]:
             return False
     return True
 
 
-@jit
+@inner
 def _find(group: Ints, face: int) -> int:
     """Return the face that stands for a group: its lowest."""
     while group[face] != face:
@@ -46,38 +57,39 @@ def _find(group: Ints, face: int) -> int:
     return face
 
 
-@jit
-def _groups(half: Ints, face: Ints, count: Counts, codes: Places, units: Counts) -> tuple[int, Ints]:
-    """Return how many faces go, and the group of each: neighbors that are parts of one face and have one code."""
-    group = np.arange(count[FACES]).astype(np.int32)
+@part
+def _groups(half: Ints, face: Ints, codes: Places, units: Counts, group: Ints, halves: int) -> int:
+    """Group neighbors that are parts of one face and have one code; return how many faces go."""
     gone = 0
-    for h in range(count[HALVES]):
+    for h in range(halves):
         t, f = half[h, TWIN], half[h, MARK]
         if f < 0 or t < h:
             continue
         g = half[t, MARK]
-        if face[f, ROOT] == face[g, ROOT] and _find(group, f) != _find(group, g) and _same(codes, units, f, g):
-            f, g = _find(group, f), _find(group, g)
-            group[max(f, g)] = min(f, g)
+        if face[f, ROOT] != face[g, ROOT]:
+            continue
+        a, b = _find(group, f), _find(group, g)
+        if a != b and _same(codes, units, f, g):
+            group[max(a, b)] = min(a, b)
             gone += 1
-    for f in range(len(group)):
-        group[f] = _find(group, f)
-    return gone, group
+    for i in range(len(group)):
+        group[i] = group[group[i]]  # what stands for the lower one is known already
+    return gone
 
 
-@jit
+@inner
 def _inside(half: Ints, group: Ints, h: int) -> bool:
     """Return whether both sides of a half-edge belong to one group."""
     t = half[h, TWIN]
     return bool(t >= 0 and group[half[h, MARK]] == group[half[t, MARK]])
 
 
-@jit
-def _rewire(half: Ints, face: Ints, count: Counts, group: Ints) -> None:
+@part
+def _rewire(half: Ints, face: Ints, count: Counts, group: Ints, sides: Counts, following: Counts) -> None:
     """Take out the edges inside of groups: what follows a side of a group is the next side of it."""
-    following = half[: count[HALVES], NEXT].copy()
-    sides = np.zeros(len(group), np.int64)
-    for h in range(count[HALVES]):
+    for h in range(len(following)):
+        following[h] = half[h, NEXT]
+    for h in range(len(following)):
         if half[h, MARK] < 0 or _inside(half, group, h):
             continue
         new = following[h]
@@ -101,22 +113,22 @@ def _rewire(half: Ints, face: Ints, count: Counts, group: Ints) -> None:
                 face[face[f, ROOT], DOUBT] = 1
 
 
-@jit
-def merge_faces(half: Ints, face: Ints, count: Counts, codes: Places, units: Counts) -> int:
-    """Merge neighbors that are parts of one face and agree on `units`; return how many faces went.
-
-    The faces that stay keep their order; their codes move with them.
-    """
-    _mark(half, face, count)
-    gone, group = _groups(half, face, count, codes, units)
+@outer
+def _merge(
+    half: Ints, face: Ints, count: Counts, codes: Places, units: Counts, group: Ints, sides: Counts, following: Counts
+) -> int:
+    """Merge faces; `group` counts them, `sides` is zero."""
+    _mark(half, face, len(following), len(group))
+    gone = _groups(half, face, codes, units, group, len(following))
     if not gone:
         return 0
-    _rewire(half, face, count, group)
+    _rewire(half, face, count, group, sides, following)
     kept = 0
     for f in range(len(group)):
         if group[f] == f:
             face[kept, FIRST], face[kept, ROOT] = face[f, FIRST], face[f, ROOT]
-            codes[kept] = codes[f]
+            for u in range(codes.shape[1]):
+                codes[kept, u] = codes[f, u]
             kept += 1
     count[FACES] = kept
     return gone

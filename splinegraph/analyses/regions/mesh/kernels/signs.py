@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from splinegraph.analyses.regions.mesh.kernels.jit import plain
+from splinegraph.analyses.regions.kernels.jit import inner, outer, part
 
 __all__ = ["largest", "lowest", "sign_rows", "sign_vertex"]
 
@@ -18,11 +18,11 @@ Floats = NDArray[np.float64]
 Words = NDArray[np.uint64]
 
 
-@plain
-def largest(rows: Floats, begin: int, stop: int, out: Floats) -> bool:
-    """Raise `out` to the largest absolute value of each column; return whether all values are finite."""
+@outer
+def largest(rows: Floats, stop: int, out: Floats) -> bool:
+    """Raise `out` to the largest absolute values in the first `stop` rows; return whether all are finite."""
     odd = False
-    for i in range(begin, stop):
+    for i in range(stop):
         for j in range(rows.shape[1]):
             a = abs(rows[i, j])
             odd |= not (a <= 1.7e308)
@@ -30,7 +30,7 @@ def largest(rows: Floats, begin: int, stop: int, out: Floats) -> bool:
     return not odd
 
 
-@plain
+@inner
 def lowest(word: np.uint64) -> int:
     """Return the place of the lowest bit that is set, of a word that is not zero."""
     place = 0
@@ -41,7 +41,7 @@ def lowest(word: np.uint64) -> int:
     return place
 
 
-@plain
+@part
 def _every(units: int) -> np.uint64:
     """Return a word with the bits of `units` units set, at most 64."""
     rest = units % 8
@@ -51,7 +51,7 @@ def _every(units: int) -> np.uint64:
     return word
 
 
-@plain
+@part
 def _word(value: Floats, v: int, low: int, high: int, b: float, tol: Floats) -> tuple[np.uint64, np.uint64]:
     """Return the bits of units low..high - 1 at vertex v."""
     above, below = np.uint64(0), np.uint64(0)
@@ -63,7 +63,7 @@ def _word(value: Floats, v: int, low: int, high: int, b: float, tol: Floats) -> 
     return above, below
 
 
-@plain
+@inner
 def sign_vertex(value: Floats, v: int, breaks: Floats, tol: Floats, signs: Words) -> None:
     """Work out the signs of one vertex; a value on a breakpoint is set to it."""
     units = value.shape[1]
@@ -81,7 +81,7 @@ def sign_vertex(value: Floats, v: int, breaks: Floats, tol: Floats, signs: Words
                 on &= on - np.uint64(1)
 
 
-@plain
+@outer
 def sign_rows(
     value: Floats, stop: int, breaks: Floats, relative: float, least: float, tol: Floats, signs: Words
 ) -> bool:
@@ -90,10 +90,11 @@ def sign_rows(
     The tolerance of each unit is left in `tol`: `relative` times its largest value or breakpoint, at least `least`.
     """
     most = 0.0
-    for b in breaks:
-        most = max(most, abs(b))
-    tol[:] = most
-    fine = largest(value, 0, stop, tol)
+    for p in range(len(breaks)):
+        most = max(most, abs(breaks[p]))
+    for j in range(len(tol)):
+        tol[j] = most
+    fine = largest(value, stop, tol)
     for j in range(len(tol)):
         tol[j] = max(relative * tol[j], least)
     for v in range(stop):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from splinegraph.analyses.regions.kernels.jit import inner, outer
 from splinegraph.analyses.regions.stream.kernels.polygons import middle
 from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
 
@@ -20,13 +20,13 @@ ROUNDING = 1e-15
 """A few rounding units: the error of a difference, relative to the two terms."""
 
 
-@njit(cache=True)
+@inner
 def slack(c: float, x: float, y: float, terms: float) -> float:
     """Return below which |c + x s + y t| counts as zero, for (s, t) in [-1, 1]^2."""
     return ON_BOUNDARY * (abs(c) + abs(x) + abs(y)) + ROUNDING * terms
 
 
-@njit(cache=True)
+@inner
 def difference(forms: Floats, i: int, j: int, out: Floats) -> float:
     """Write form i minus form j and return its slack."""
     terms = 0.0
@@ -36,7 +36,7 @@ def difference(forms: Floats, i: int, j: int, out: Floats) -> float:
     return slack(out[0], out[1], out[2], terms)
 
 
-@njit(cache=True)
+@inner
 def _range(c: float, x: float, y: float, corners: Floats) -> tuple[float, float]:
     """Return the smallest and the largest value of a form at the corners."""
     lo, hi = np.inf, -np.inf
@@ -46,7 +46,7 @@ def _range(c: float, x: float, y: float, corners: Floats) -> tuple[float, float]
     return lo, hi
 
 
-@njit(cache=True)
+@inner
 def past(c: float, x: float, y: float, corners: Floats, ends: Floats, closed: Flags) -> int:
     """Return how many breakpoints lie left of a form on the polygon; -1 if it crosses one.
 
@@ -65,7 +65,7 @@ def past(c: float, x: float, y: float, corners: Floats, ends: Floats, closed: Fl
     return count
 
 
-@njit(cache=True)
+@inner
 def winner(forms: Floats, ids: Ints, corners: Floats, form: Floats) -> int:
     """Return the place of the largest of some forms on the polygon; -1 if another is larger somewhere.
 
@@ -91,7 +91,7 @@ def winner(forms: Floats, ids: Ints, corners: Floats, form: Floats) -> int:
     return lowest
 
 
-@njit(cache=True)
+@outer
 def settle_breaks(
     rows: Floats, row_of: Ints, corners: Floats, offsets: Ints, ends: Floats, closed: Flags, codes: Codes
 ) -> None:
@@ -105,7 +105,7 @@ def settle_breaks(
             codes[i, u] = past(rows[r, 0, u], rows[r, 1, u], rows[r, 2, u], loop, ends, closed)
 
 
-@njit(cache=True)
+@inner
 def taking_part(ids: Ints, ahead: Ints, codes: Codes, u: int, out: Ints) -> bool:
     """Write the ids of unit u, -1 for those that won ahead of it; return whether all of these are known."""
     for p in range(len(out)):
@@ -121,20 +121,35 @@ def taking_part(ids: Ints, ahead: Ints, codes: Codes, u: int, out: Ints) -> bool
     return True
 
 
-@njit(cache=True)
 def settle_contests(
     rows: Floats, row_of: Ints, corners: Floats, offsets: Ints, position: Ints, after: Ints, codes: Codes
 ) -> None:
     """Write the winner of every unit on every polygon, -1 where there are several."""
-    units, width = position.shape
-    forms, form, ids = np.empty((width, 3)), np.empty(3), np.empty(width, np.int64)
+    width = position.shape[1]
+    room = np.empty((width, 3)), np.empty(3), np.empty(width, dtype=np.int64)
+    _settle_contests(rows, row_of, corners, offsets, position, after, codes, *room)
+
+
+@outer
+def _settle_contests(
+    rows: Floats,
+    row_of: Ints,
+    corners: Floats,
+    offsets: Ints,
+    position: Ints,
+    after: Ints,
+    codes: Codes,
+    forms: Floats,
+    form: Floats,
+    ids: Ints,
+) -> None:
     for i in range(len(row_of)):
         loop, r = corners[offsets[i] : offsets[i + 1]], row_of[i]
-        for u in range(units):
+        for u in range(len(position)):
             if not taking_part(position, after, codes[i], u, ids):
                 codes[i, u] = -1
                 continue
-            for p in range(width):
+            for p in range(len(ids)):
                 if ids[p] >= 0:
                     for d in range(3):
                         forms[p, d] = rows[r, d, ids[p]]

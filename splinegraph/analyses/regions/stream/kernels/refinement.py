@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from splinegraph.analyses.regions.kernels.jit import inner, outer, part
 from splinegraph.analyses.regions.stream.kernels.decisions import (
     difference,
     past,
@@ -15,15 +15,21 @@ from splinegraph.analyses.regions.stream.kernels.decisions import (
 )
 from splinegraph.analyses.regions.stream.kernels.polygons import clip, middle, values
 
-__all__ = ["refine"]
+__all__ = ["FULL", "refine"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
+PENDING, LEAVES, LOST = range(3)
+"""Places in `count`."""
 
-@njit(cache=True)
+DONE, FULL, NARROW = range(3)
+"""How `refine` ends: as asked, without room for more polygons, or without room for leaves or to work in."""
+
+
+@part
 def _imbalance(forms: Floats, ids: Ints, corners: Floats, ends: Floats, form: Floats) -> float:
     """Return how far off the polygon's middle a unit switches; small is good."""
     x, y = middle(corners)
@@ -46,50 +52,60 @@ def _imbalance(forms: Floats, ids: Ints, corners: Floats, ends: Floats, form: Fl
     return gap
 
 
-@njit(cache=True)
-def _pick(forms: Floats, ids: Ints, ahead: Ints, ends: Floats, closed: Flags, corners: Floats, codes: Codes) -> int:
+@part
+def _pick(
+    forms: Floats,
+    ids: Ints,
+    ahead: Ints,
+    ends: Floats,
+    closed: Flags,
+    corners: Floats,
+    codes: Codes,
+    form: Floats,
+    entrants: Ints,
+) -> int:
     """Decide what one can on the polygon; return the unit to cut it by, -1 if none is left."""
     chosen, least = -1, np.inf
-    form, part = np.empty(3), np.empty(ids.shape[1], np.int64)
     for k in range(len(codes)):
         if codes[k] >= 0:
             continue
         if len(ends):
             codes[k] = past(forms[k, 0, 0], forms[k, 0, 1], forms[k, 0, 2], corners, ends, closed)
-        elif taking_part(ids, ahead, codes, k, part):
-            codes[k] = winner(forms[k], part, corners, form)
+        elif taking_part(ids, ahead, codes, k, entrants):
+            codes[k] = winner(forms[k], entrants, corners, form)
         else:
             continue
         if codes[k] < 0:
-            score = _imbalance(forms[k], part, corners, ends, form)
+            score = _imbalance(forms[k], entrants, corners, ends, form)
             if chosen < 0 or score < least:
                 chosen, least = k, score
     return chosen
 
 
-@njit(cache=True)
-def _copy(corners: Floats, count: int, out: Floats, start: int) -> None:
-    """Write the first `count` corners into `out`, from row `start` on."""
+@inner
+def _copy(corners: Floats, count: int, out: Floats) -> None:
+    """Write the first `count` corners into `out`."""
     for i in range(count):
-        out[start + i, 0], out[start + i, 1] = corners[i, 0], corners[i, 1]
+        out[i, 0], out[i, 1] = corners[i, 0], corners[i, 1]
 
 
-@njit(cache=True)
+@inner
 def _keep(form: Floats, tolerance: float, loop: Floats, count: int, h: Floats, room: Floats) -> int:
     """Cut the first `count` corners of a loop down to where the form is >= 0, in place; return their number."""
     values(form, loop[:count], h)
     n = clip(loop[:count], h, tolerance, room)
-    _copy(room, n, loop, 0)
+    _copy(room, n, loop)
     return n
 
 
-@njit(cache=True)
-def _strips(form: Floats, corners: Floats, ends: Floats, out: Floats, sizes: Ints) -> None:
+@part
+def _strips(
+    form: Floats, corners: Floats, ends: Floats, out: Floats, sizes: Ints, h: Floats, room: Floats, turned: Floats
+) -> None:
     """Write the part of the polygon on each piece of a unit with breakpoints."""
-    room, h, turned = np.empty((out.shape[1], 2)), np.empty(out.shape[1]), np.empty(3)
     for piece in range(len(ends) + 1):
         count = len(corners)
-        _copy(corners, count, out[piece], 0)
+        _copy(corners, count, out[piece])
         for side in range(2):
             end = piece - 1 + side
             if 0 <= end < len(ends) and count:
@@ -101,7 +117,7 @@ def _strips(form: Floats, corners: Floats, ends: Floats, out: Floats, sizes: Int
         sizes[piece] = count
 
 
-@njit(cache=True)
+@part
 def _against(forms: Floats, p: int, q: int, loop: Floats, count: int, h: Floats, room: Floats, form: Floats) -> int:
     """Cut a loop down to where place p beats place q; return its number of corners."""
     tolerance = difference(forms, p, q, form)
@@ -114,83 +130,64 @@ def _against(forms: Floats, p: int, q: int, loop: Floats, count: int, h: Floats,
     return count if lo >= -tolerance else _keep(form, tolerance, loop, count, h, room)
 
 
-@njit(cache=True)
-def _realms(forms: Floats, ids: Ints, corners: Floats, out: Floats, sizes: Ints) -> None:
+@part
+def _realms(
+    forms: Floats, ids: Ints, corners: Floats, out: Floats, sizes: Ints, h: Floats, room: Floats, form: Floats
+) -> None:
     """Write the part of the polygon where each place wins; equals count for the lower place."""
-    room, h, form = np.empty((out.shape[1], 2)), np.empty(out.shape[1]), np.empty(3)
     for p in range(len(ids)):
         count = len(corners) if ids[p] >= 0 else 0
-        _copy(corners, count, out[p], 0)
+        _copy(corners, count, out[p])
         for q in range(len(ids)):
             if q != p and ids[q] >= 0 and count:
                 count = _against(forms, p, q, out[p], count, h, room, form)
         sizes[p] = count
 
 
-@njit(cache=True)
-def _wider(array: Floats, rows: int) -> Floats:
-    """Return the numbers with room for at least `rows` corners."""
-    if rows <= len(array):
-        return array
-    wider = np.empty((max(rows, 2 * len(array)), 2))
-    _copy(array, len(array), wider, 0)
-    return wider
-
-
-@njit(cache=True)
-def _longer(starts: Ints, codes: Codes, rows: int) -> tuple[Ints, Codes]:
-    """Return both with room for at least `rows` polygons."""
-    if rows <= len(codes):
-        return starts, codes
-    room = max(rows, 2 * len(codes))
-    more_starts, more_codes = np.empty(room + 1, np.int64), np.empty((room, codes.shape[1]), np.int32)
-    for i in range(len(codes)):
-        for k in range(codes.shape[1]):
-            more_codes[i, k] = codes[i, k]
-    for i in range(len(starts)):
-        more_starts[i] = starts[i]
-    return more_starts, more_codes
-
-
-@njit(cache=True)
-def _push(
-    loop: Floats, row: Codes, count: int, corners: Floats, starts: Ints, codes: Codes
-) -> tuple[Floats, Ints, Codes]:
-    """Put a polygon behind `count` others."""
-    begin = starts[count]
-    corners = _wider(corners, begin + len(loop))
-    starts, codes = _longer(starts, codes, count + 1)
-    _copy(loop, len(loop), corners, begin)
-    starts[count + 1] = begin + len(loop)
-    for k in range(len(row)):
-        codes[count, k] = row[k]
-    return corners, starts, codes
-
-
-@njit(cache=True)
+@part
 def _cut(
-    forms: Floats, ids: Ints, ahead: Ints, ends: Floats, loop: Floats, row: Codes, k: int
-) -> tuple[Floats, Ints, int]:
-    """Return the parts of a polygon on each piece of unit k, their numbers of corners, and how many are not empty."""
-    pieces = len(ends) + 1 if len(ends) else ids.shape[1]
-    out, sizes = np.empty((pieces, len(loop) + pieces + 2, 2)), np.zeros(pieces, np.int64)
+    forms: Floats,
+    ids: Ints,
+    ahead: Ints,
+    ends: Floats,
+    loop: Floats,
+    row: Codes,
+    k: int,
+    out: Floats,
+    sizes: Ints,
+    h: Floats,
+    room: Floats,
+    form: Floats,
+    entrants: Ints,
+) -> int:
+    """Write the parts of a polygon on each piece of unit k; return how many are not empty."""
     if len(ends):
-        _strips(forms[k, 0], loop, ends, out, sizes)
+        _strips(forms[k, 0], loop, ends, out, sizes, h, room, form)
     else:
-        part = np.empty(ids.shape[1], np.int64)
-        taking_part(ids, ahead, row, k, part)
-        _realms(forms[k], part, loop, out, sizes)
+        taking_part(ids, ahead, row, k, entrants)
+        _realms(forms[k], entrants, loop, out, sizes, h, room, form)
     alive, last = 0, 0
-    for piece in range(pieces):
+    for piece in range(len(sizes)):
         if sizes[piece]:
             alive, last = alive + 1, piece
     if alive == 1:  # what is cut off is too thin to see
         sizes[last] = len(loop)
-        _copy(loop, len(loop), out[last], 0)
-    return out, sizes, alive
+        _copy(loop, len(loop), out[last])
+    return alive
 
 
-@njit(cache=True)
+@inner
+def _push(loop: Floats, size: int, row: Codes, count: int, corners: Floats, starts: Ints, codes: Codes) -> int:
+    """Put a polygon behind `count` others; return how many there are."""
+    begin = starts[count]
+    _copy(loop, size, corners[begin:])
+    starts[count + 1] = begin + size
+    for k in range(len(row)):
+        codes[count, k] = row[k]
+    return count + 1
+
+
+@outer
 def refine(
     forms: Floats,
     ids: Ints,
@@ -200,9 +197,20 @@ def refine(
     corners: Floats,
     starts: Ints,
     codes: Codes,
+    found: Floats,
+    found_starts: Ints,
+    found_codes: Codes,
+    out: Floats,
+    sizes: Ints,
+    space: Floats,
+    heights: Floats,
+    form: Floats,
+    entrants: Ints,
+    row: Codes,
+    count: Ints,
     most: int,
-) -> tuple[Floats, Ints, Codes, Floats, Ints, Codes, int]:
-    """Cut polygons until `most` leaves are found, the last polygon first.
+) -> int:
+    """Cut polygons until `most` leaves are found, the last polygon first, or until there is too little room.
 
     Parameters
     ----------
@@ -213,31 +221,35 @@ def refine(
     ends, closed : (k,)
     corners, starts, codes : (H, 2), (P + 1,), (P, K)
         The polygons, and what is known of each; -1 for undecided.
-
-    Returns
-    -------
-    The same three for the leaves, then for what is left, and how many polygons were lost to rounding.
+    found, found_starts, found_codes : (H, 2), (L + 1,), (L, K)
+        Get the leaves.
+    out, sizes, space, heights, form, entrants, row
+        Room, in shapes (pieces, m, 2), (pieces,), (2, m, 2), (m,), (3,), (width,), (K,).
+    count : (3,)
+        How many polygons are left, how many leaves were found, and how many polygons were lost to rounding.
     """
-    found, found_starts = np.empty((64, 2)), np.zeros(9, np.int64)
-    found_codes = np.empty((8, codes.shape[1]), np.int32)
-    leaves, pending, lost = 0, len(codes), 0
-    while pending and leaves < most:
-        pending -= 1
-        loop, row = corners[starts[pending] : starts[pending + 1]].copy(), codes[pending].copy()
-        k = _pick(forms, ids, ahead, ends, closed, loop, row)
+    pieces, m = len(sizes), len(heights)
+    while count[PENDING] and count[LEAVES] < most:
+        last = count[PENDING] - 1
+        begin, size = starts[last], starts[last + 1] - starts[last]
+        wide, leaves = size + pieces + 2, count[LEAVES]
+        if begin + pieces * wide > len(corners) or last + pieces > len(codes):
+            return FULL
+        if wide > m or found_starts[leaves] + size > len(found) or leaves == len(found_codes):
+            return NARROW
+        loop = space[0][:size]
+        _copy(corners[begin:], size, loop)
+        for k in range(len(row)):
+            row[k] = codes[last, k]
+        count[PENDING] = last
+        k = _pick(forms, ids, ahead, ends, closed, loop, row, form, entrants)
         if k < 0:
-            found, found_starts, found_codes = _push(loop, row, leaves, found, found_starts, found_codes)
-            leaves += 1
+            count[LEAVES] = _push(loop, size, row, leaves, found, found_starts, found_codes)
             continue
-        out, sizes, alive = _cut(forms, ids, ahead, ends, loop, row, k)
-        lost += alive == 0
-        for piece in range(len(sizes) - 1, -1, -1):
+        alive = _cut(forms, ids, ahead, ends, loop, row, k, out, sizes, heights, space[1], form, entrants)
+        count[LOST] += alive == 0
+        for piece in range(pieces - 1, -1, -1):
             if sizes[piece]:
                 row[k] = piece
-                corners, starts, codes = _push(out[piece, : sizes[piece]], row, pending, corners, starts, codes)
-                pending += 1
-    left = starts[pending]
-    return (
-        found[: found_starts[leaves]], found_starts[: leaves + 1], found_codes[:leaves],
-        corners[:left], starts[: pending + 1], codes[:pending], lost,
-    )  # fmt: skip
+                count[PENDING] = _push(out[piece], sizes[piece], row, count[PENDING], corners, starts, codes)
+    return DONE
