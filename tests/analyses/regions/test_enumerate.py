@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 import splinegraph as sg
+from splinegraph.analyses.regions.cells import STALLED
 from splinegraph.analyses.regions.chords import enumeration
-from splinegraph.analyses.regions.enumerate import INTERRUPTED, STALLED
+from splinegraph.analyses.regions.finding import INTERRUPTED
 from splinegraph.analyses.regions.search import search as engine
 from splinegraph.analyses.regions.search.search import Search
 from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError

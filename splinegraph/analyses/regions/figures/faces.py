@@ -55,15 +55,10 @@ class Faces:
         mesh = partition.mesh
         if mesh is not None:
             return cls(mesh.vertices, mesh.offsets, mesh.corners)
-        loops = [_around(np.asarray(partition.cell(i).vertices, dtype=np.float64)) for i in range(len(partition))]
-        offsets = np.cumsum([0, *map(len, loops)]).astype(np.int64)
-        return cls(np.concatenate([np.zeros((0, 2)), *loops]), offsets, np.arange(offsets[-1]))
+        from splinegraph.analyses.regions.partition.facets import corners_of
 
-
-def _around(corners: Floats) -> Floats:
-    """Return the corners of a convex polygon counterclockwise."""
-    middle = corners - corners.mean(axis=0)
-    return corners[np.argsort(np.arctan2(middle[:, 1], middle[:, 0]), kind="stable")]
+        corners, offsets = corners_of(partition)
+        return cls(corners, offsets, np.arange(len(corners)))
 
 
 def scores(partition: Partition, t: Floats) -> Floats:

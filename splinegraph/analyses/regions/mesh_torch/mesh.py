@@ -23,6 +23,7 @@ from splinegraph.analyses.regions.mesh_torch.result import centers, to_mesh
 from splinegraph.analyses.regions.mesh_torch.rounds import cut_all
 from splinegraph.analyses.regions.mesh_torch.rules import BreaksRule, ContestRule
 from splinegraph.analyses.regions.mesh_torch.values import Values
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, blur
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.switching import Breaks
@@ -105,7 +106,7 @@ class _Making:
         device: torch.device,
     ) -> None:
         self.layers = {layer.name: layer for layer in layers}
-        self.limit, self.deadline = limit, deadline
+        self.limit, self.deadline, self.tolerance = limit, deadline, ON_BOUNDARY * blur(chart)
         self.net = Net(torch.from_numpy(polygon(chart)).to(device))
         self.values = Values(graph, chart, device)
         self.passes: list[tuple[Layer, Tensor, Bytes, Tensor]] = []
@@ -142,7 +143,7 @@ class _Making:
     def _breaks(self, stage: Stage, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Cut where units meet breakpoints; return the codes of the faces, and which faces were odd."""
         assert isinstance(stage.switching, Breaks)
-        rule = BreaksRule(stage.switching, rows)
+        rule = BreaksRule(stage.switching, rows, self.tolerance)
         odd = cut_all(self.net, rule, lambda: self._look(stage))
         if stage.node.args[0] in self.values.kept:
             self.values.kept[stage.node.args[0]] = rule.values.all
@@ -152,7 +153,7 @@ class _Making:
         """Cut where winners change, one rank after the other, and join what has the same winners."""
         assert not isinstance(stage.switching, Breaks)
         sizes = [self.values.kept[arg].shape[1] for arg in stage.node.args]
-        rule = ContestRule(stage.switching, sizes, rows)
+        rule = ContestRule(stage.switching, sizes, rows, self.tolerance)
         odd = []
         for rank in range(len(rule.ranks)):
             rule.begin(self.net, rank)

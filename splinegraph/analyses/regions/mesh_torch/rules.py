@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses.regions.mesh_torch.net import Corners, Cut, Net, Rows, spread
-from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
 from splinegraph.core.switching import Breaks, Contest
 
 __all__ = ["BreaksRule", "ContestRule", "Rule", "entries"]
@@ -74,12 +73,12 @@ class BreaksRule(Rule):
     smallest value falls short of one of them.
     """
 
-    def __init__(self, switching: Breaks, values: Tensor) -> None:
+    def __init__(self, switching: Breaks, values: Tensor, tolerance: float) -> None:
         super().__init__(values)
         breaks = switching.breakpoints.to(values)
         self.breaks, self.first = breaks, switching.first
         largest = values.abs().amax(0).clamp(min=float(breaks.abs().max()) if len(breaks) else 0.0)
-        self.tol = (ON_BOUNDARY * largest).clamp(min=SMALLEST)
+        self.tol = (tolerance * largest).clamp(min=SMALLEST)
 
     def _past(self, value: Tensor, tol: Tensor) -> tuple[Tensor, Tensor]:
         """Return how many breakpoints a value exceeds, and how many it does not fall short of."""
@@ -164,12 +163,12 @@ class ContestRule(Rule):
     is largest and b is not (else b would be at more corners than a), so that a = b cuts the face.
     """
 
-    def __init__(self, switching: Contest, sizes: Sequence[int], values: Tensor) -> None:
+    def __init__(self, switching: Contest, sizes: Sequence[int], values: Tensor, tolerance: float) -> None:
         super().__init__(values if switching.largest else -values)
         device, member = values.device, switching.columns(sizes)
         self.member, self.after = member.to(device), switching.after.to(device)
         largest = torch.cat([values.abs().amax(0), values.new_zeros(1)])[self.member].amax(1)
-        self.tol = (ON_BOUNDARY * largest).clamp(min=SMALLEST)
+        self.tol = (tolerance * largest).clamp(min=SMALLEST)
         rank = switching.ranks
         self.ranks = [(rank == r).nonzero()[:, 0] for r in range(int(rank.max()) + 1 if len(rank) else 1)]
         self.units = torch.arange(len(member), device=device)[self.ranks[0].to(device)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from splinegraph.analyses.regions.geometry.polytopes import Polytopes
     from splinegraph.analyses.regions.partition.partition import Partition
 
-__all__ = ["Steps", "adjacency_of", "polytopes_of", "steps"]
+__all__ = ["Steps", "adjacency_of", "corners_of", "polytopes_of", "steps"]
 
 ROWS = 2**20
 """Inequalities made at a time."""
@@ -37,6 +37,23 @@ def polytopes_of(partition: Partition, rows: NDArray[np.int64]) -> Polytopes:
     from splinegraph.analyses.regions.geometry.hrep import hrep
 
     return hrep(partition.graph, partition.chart, partition.packed[rows], partition.points[rows])
+
+
+def corners_of(partition: Partition) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the corners of all cells from their inequalities, (V, D), and where those of each begin, (N + 1,).
+
+    For D = 2 counterclockwise; cells thinner than `THIN` have none. Kept with the partition.
+    """
+    from splinegraph.analyses.regions.geometry.vertices import vertices
+
+    known: tuple[Floats, NDArray[np.int64]] | None = partition._cache.get("corners")
+    if known is not None:
+        return known
+    parts = [vertices(polytopes_of(partition, rows), partition.points[rows]) for rows in chunks(partition)]
+    sizes = [np.diff(offsets) for _, offsets in parts]
+    corners = np.concatenate([np.zeros((0, partition.dim)), *(corners for corners, _ in parts)])
+    known = partition._cache["corners"] = corners, np.cumsum(np.concatenate([[0], *sizes])).astype(np.int64)
+    return known
 
 
 def chunks(partition: Partition) -> Iterator[NDArray[np.int64]]:
@@ -62,8 +79,7 @@ def steps(partition: Partition, rows: NDArray[np.int64]) -> Steps:
     outer[found.owner[domain]] = True
     owner = np.repeat(rows, np.diff(found.offsets))[~outer]
     points, normals = found.points[~outer], polytopes.G[found.row[~outer]]
-    size = float(partition.extent.max(initial=0.0))
-    beyond = codes_beyond(partition.graph, partition.chart, partition.layers, points, normals, size)
+    beyond = codes_beyond(partition.graph, partition.chart, partition.layers, points, normals, polytopes.size)
     return Steps(owner, partition.index.find(beyond), points, normals, found.radii[~outer])
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from splinegraph.analyses.batches import promote
 from splinegraph.analyses.codes import codes
 from splinegraph.analyses.regions.cells import Floats
+from splinegraph.analyses.regions.geometry.hrep import size_of
 from splinegraph.analyses.regions.partition.beyond import codes_beyond
 from splinegraph.core.linearization import boundary
 
@@ -88,6 +89,6 @@ def find_points(partition: Partition, points: Floats) -> NDArray[np.int64]:
         if not len(lost):
             break
         ways = np.tile(direction, (len(lost), 1))
-        size = float(partition.extent.max(initial=0.0))
+        size = size_of(chart)
         found[lost] = partition.index.find(codes_beyond(graph, chart, partition.layers, points[lost], ways, size))
     return found

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from splinegraph.analyses.codes import codes
 from splinegraph.analyses.regions.cells import Floats
+from splinegraph.analyses.regions.geometry.hrep import size_of
 from splinegraph.analyses.regions.partition.coded import Seen, chunk_rows, push
 from splinegraph.analyses.regions.partition.partition import Partition
-from splinegraph.analyses.regions.tolerances import ON_BOUNDARY
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, ROUNDING, blur, reach_of
 from splinegraph.analyses.regions.verify.inside import random_inside, some
 from splinegraph.analyses.regions.verify.slacks import slacks
 from splinegraph.analyses.regions.verify.verification import Check
 from splinegraph.core.operator import SplineOperator
 
-__all__ = ["points_inside", "same_codes", "same_codes_around", "unique_codes", "violations"]
+__all__ = ["points_inside", "same_codes", "same_codes_around", "unique_codes", "violations", "wide_enough"]
 
 BYTES = 2**26
 """Of codes that are compared at a time."""
@@ -26,20 +27,40 @@ BYTES = 2**26
 
 def unique_codes(partition: Partition) -> Check:
     """Check that no two cells have the same code."""
-    twice = partition.index.duplicates
+    name, twice = "codes unique", partition.index.duplicates
+    if not len(partition):
+        return Check.skipped(name, "no cells")
     detail = f"{len(partition)} codes"
     if twice:
         detail += f", {len(twice)} of them again; the first is cell {twice[0]}"
-    return Check.of("codes unique", not twice, detail, codes=len(partition), duplicates=len(twice))
+    both = {*twice, *partition.index.find(partition.packed[twice]).tolist()}
+    return Check.of(name, not twice, detail, codes=len(partition), duplicates=len(twice)).at(both)
 
 
 def points_inside(partition: Partition) -> Check:
-    """Check that interior points are finite and in the domain, and that radii are positive where known."""
-    slack = ON_BOUNDARY * float(partition.extent.max(initial=0.0))
+    """Check that interior points and corners are finite, points in the domain, and radii positive where known."""
+    name = "points in the domain"
+    if not len(partition):
+        return Check.skipped(name, "no cells")
+    slack = ON_BOUNDARY * size_of(partition.chart)
     outside = ~partition.chart.contains(torch.from_numpy(partition.points), slack=slack).numpy()
     bad = outside | ~np.isfinite(partition.points).all(axis=1) | (partition.radii <= 0)
+    if partition.mesh is not None:
+        faces = np.repeat(np.arange(len(partition)), np.diff(partition.mesh.offsets))
+        bad[faces[~np.isfinite(partition.mesh.vertices[partition.mesh.corners]).all(axis=1)]] = True
     detail = f"{int(bad.sum())} interior points out of place" if bad.any() else "all interior points in the domain"
-    return Check.of("points in the domain", not bad.any(), detail, out_of_place=int(bad.sum()))
+    return Check.of(name, not bad.any(), detail, out_of_place=int(bad.sum())).at(np.flatnonzero(bad))
+
+
+def wide_enough(partition: Partition) -> Check:
+    """Check that no cell is so thin that rounding of its inputs, far from the origin, may have made it."""
+    name = "cells wider than rounding"
+    if not len(partition) or not partition.dim:
+        return Check.skipped(name, "no cells with an interior")
+    least = ROUNDING * reach_of(partition.chart)
+    thin = np.flatnonzero(partition.radii <= least)
+    detail = f"{len(thin)} of {len(partition)} cells are thinner than {least:.1e}"
+    return Check.of(name, not len(thin), detail, thin=len(thin), least=least).at(thin)
 
 
 def same_codes(partition: Partition) -> Check:
@@ -66,9 +87,11 @@ def _same(partition: Partition, name: str, rows: NDArray[np.int64], points: Floa
     detail = f"{len(rows)} of {len(partition)} cells"
     if tied:
         detail += f", {tied} units tied within rounding"
-    if wrong.any():
-        detail += f", {int(wrong.sum())} with another code; the first is cell {rows[other[wrong][0]]}"
-    return Check.of(name, not wrong.any(), detail, cells=len(rows), wrong=int(wrong.sum()), tied_units=tied)
+    about = rows[other[wrong]] if wrong.any() else np.zeros(0, dtype=np.int64)
+    if len(about):
+        detail += f", {len(about)} with another code; the first is cell {about[0]}"
+    figures = {"cells": len(rows), "wrong": len(about), "tied_units": tied}
+    return Check.of(name, not len(about), detail, **figures).at(about)
 
 
 def _parts(partition: Partition, rows: NDArray[np.int64]) -> Iterator[slice]:
@@ -90,7 +113,7 @@ def violations(partition: Partition, rows: NDArray[np.int64], points: Floats) ->
     Values are those of the pieces that the code names, so that each node is judged by itself.
     """
     wrong, tied = np.zeros(len(rows), dtype=bool), 0
-    graph = partition.graph
+    graph, tolerance = partition.graph, ON_BOUNDARY * blur(partition.chart)
 
     for part in chunk_rows(graph, partition.dim + 1, len(rows)):
         mine = rows[part]
@@ -108,7 +131,7 @@ def violations(partition: Partition, rows: NDArray[np.int64], points: Floats) ->
                     wrong[part] |= differ.any(axis=1)
                     return
                 scale = max(float(np.abs(v).max(initial=0.0)) for v in values)
-                outside = differ & (slacks(switching, values, code) < -ON_BOUNDARY * scale)
+                outside = differ & (slacks(switching, values, code) < -tolerance * scale)
                 wrong[part] |= outside.any(axis=1)
                 tied += int((differ & ~outside).sum())
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from splinegraph.analyses.packing import unpack
 from splinegraph.analyses.regions.cells import Mesh
+from splinegraph.analyses.regions.geometry.hrep import size_of
 from splinegraph.analyses.regions.partition.coded import chunk_rows
 from splinegraph.analyses.regions.partition.volumes import domain_volume, intervals
-from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, THIN
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, THIN, blur
 from splinegraph.analyses.regions.verify.inside import some
 from splinegraph.analyses.regions.verify.slacks import slacks
 from splinegraph.analyses.regions.verify.verification import Check
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from splinegraph.analyses.regions.partition.partition import Partition
+    from splinegraph.core.domains.chart import Chart
 
-__all__ = ["FILLS", "areas", "euler", "faces_inside", "lengths"]
+__all__ = ["areas", "euler", "faces_inside", "fills", "lengths"]
 
 FILLS = 1e-9
 """Areas and lengths agree with the domain's up to this share of it: rounding of as many terms as there are cells."""
@@ -33,6 +35,11 @@ FILLS = 1e-9
 CORNERS = 1e3 * ON_BOUNDARY
 """How far a corner of a face may be outside of the cell of its code, relative to the largest value at a node. Lines
 within `ON_BOUNDARY` of a vertex are led through it, and later layers magnify this."""
+
+
+def fills(chart: Chart) -> float:
+    """Return by which share of it areas and lengths may miss the domain's."""
+    return max(FILLS, ON_BOUNDARY * blur(chart))
 
 
 def euler(partition: Partition) -> Check:
@@ -50,16 +57,17 @@ def areas(partition: Partition) -> Check:
     mesh = partition.mesh
     if mesh is None:
         return Check.skipped(name, "there is no mesh")
-    size = float(partition.extent.max())
+    size = size_of(partition.chart)
     own = mesh.areas()
     total, whole = float(own.sum()), domain_volume(partition.chart, partition.points[0])
-    bent = reflex(mesh, ON_BOUNDARY * size)
-    fills = abs(total - whole) <= FILLS * whole if partition.complete else total <= whole * (1 + FILLS)
-    bad = int((own <= 0).sum()) + len(bent)
+    bent, close = reflex(mesh, ON_BOUNDARY * size), fills(partition.chart) * whole
+    full = abs(total - whole) <= close if partition.complete else total <= whole + close
+    flat = np.flatnonzero(~(own > 0))  # NaN is bad
+    bad = len(flat) + len(bent)
     detail = f"{total:.12g} of {whole:.12g}"
     if bad:
-        detail += f", {int((own <= 0).sum())} faces without area, {len(bent)} corners that are not convex"
-    return Check.of(name, fills and not bad, detail, total=total, domain=whole, bad_faces=bad)
+        detail += f", {len(flat)} faces without area, {len(bent)} corners that are not convex"
+    return Check.of(name, full and not bad, detail, total=total, domain=whole, bad_faces=bad).at([*flat, *bent])
 
 
 def reflex(mesh: Mesh, slack: float) -> NDArray[np.int64]:
@@ -97,7 +105,7 @@ def faces_inside(partition: Partition, seed: int, *, full: bool) -> Check:
     detail = f"{len(rows)} of {len(mesh)} faces"
     if wrong.any():
         detail += f", {int(wrong.sum())} reach out of their cells; the first is cell {rows[wrong][0]}"
-    return Check.of(name, not wrong.any(), detail, faces=len(rows), wrong=int(wrong.sum()))
+    return Check.of(name, not wrong.any(), detail, faces=len(rows), wrong=int(wrong.sum())).at(rows[wrong])
 
 
 def _outside(partition: Partition, mesh: Mesh, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -109,7 +117,7 @@ def _outside(partition: Partition, mesh: Mesh, rows: NDArray[np.int64]) -> NDArr
     vertices, inverse = np.unique(loops, return_inverse=True)
     wrong = np.zeros(len(rows), dtype=bool)
     layers = {layer.name: layer for layer in partition.layers}
-    packed = partition.packed[rows]
+    packed, tolerance = partition.packed[rows], CORNERS * blur(partition.chart)
 
     def visit(node: Node, op: Operator, xs: tuple[Tensor, ...]) -> Tensor:
         layer = layers.get(node.name)
@@ -121,7 +129,7 @@ def _outside(partition: Partition, mesh: Mesh, rows: NDArray[np.int64]) -> NDArr
                 args = [partition.graph[name].rows(x).numpy()[inverse] for name, x in zip(node.args, xs, strict=True)]
                 slack = slacks(switching, args, code.astype(np.int64)[owner]).min(axis=1, initial=np.inf)
                 scale = max(float(np.abs(a).max(initial=0.0)) for a in args)
-                wrong[owner[slack < -CORNERS * scale]] = True
+                wrong[owner[slack < -tolerance * scale]] = True
         return op.forward(*xs)
 
     with torch.no_grad():
@@ -142,7 +150,8 @@ def lengths(partition: Partition) -> Check:
     gaps = np.abs(ends[1:, 0] - ends[:-1, 1])
     gap, total = float(gaps.max(initial=0.0)), float((ends[:, 1] - ends[:, 0]).sum())
     # thin cells that no one reports may lie between two others
-    fits = bool((gaps <= 4 * THIN * whole).all()) and abs(total - whole) <= FILLS * whole
-    passed = fits if partition.complete else total <= whole * (1 + FILLS)
+    close = fills(partition.chart) * whole
+    fits = bool((gaps <= 4 * THIN * blur(partition.chart) * whole).all()) and abs(total - whole) <= close
+    passed = fits if partition.complete else total <= whole + close
     detail = f"{total:.12g} of {whole:.12g}, largest gap {gap:.1e}"
     return Check.of(name, passed, detail, total=total, domain=whole, largest_gap=gap)

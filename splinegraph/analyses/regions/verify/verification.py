@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,12 +24,15 @@ class Check:
         What was looked at and what was found, or why it did not run.
     figures : mapping from str to number, str or bool
         The numbers behind it.
+    about : tuple of int
+        The cells that it failed on, where it names any. Not saved.
     """
 
     name: str
     status: Status
     detail: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
+    about: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, name: str, passed: bool, detail: str, **figures: Any) -> Check:
@@ -40,10 +44,14 @@ class Check:
         """Return a check that did not run."""
         return cls(name, "not run", why, figures)
 
+    def at(self, cells: Iterable[int]) -> Check:
+        """Return the same check with the cells that it failed on."""
+        return dataclasses.replace(self, about=tuple(sorted({int(i) for i in cells})))
+
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """The checks of a partition; true if all that ran passed.
+    """The checks of a partition; true if some ran and all that ran passed.
 
     Parameters
     ----------
@@ -63,13 +71,22 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether all checks that ran passed."""
-        return not any(check.status == "failed" for check in self.checks)
+        """Whether some checks ran, and all that ran passed."""
+        return self.ran > 0 and not self.failed
+
+    @property
+    def ran(self) -> int:
+        """How many checks ran."""
+        return sum(check.status != "not run" for check in self.checks)
 
     @property
     def failed(self) -> tuple[Check, ...]:
         """The checks that failed."""
         return tuple(check for check in self.checks if check.status == "failed")
+
+    def with_checks(self, more: Iterable[Check]) -> Verification:
+        """Return the same verification with further checks."""
+        return dataclasses.replace(self, checks=(*self.checks, *more))
 
     @property
     def failure(self) -> str:
@@ -79,10 +96,11 @@ class Verification:
     @property
     def summary(self) -> str:
         """In a few words how it went."""
-        ran = sum(check.status != "not run" for check in self.checks)
+        if not self.ran:
+            return "no check could be made"
         if self.ok:
-            return f"{ran} checks passed"
-        return f"{len(self.failed)} of {ran} checks FAILED: " + ", ".join(check.name for check in self.failed)
+            return f"{self.ran} checks passed"
+        return f"{len(self.failed)} of {self.ran} checks FAILED: " + ", ".join(check.name for check in self.failed)
 
     def __getitem__(self, name: str) -> Check:
         for check in self.checks:

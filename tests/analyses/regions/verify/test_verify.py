@@ -18,7 +18,7 @@ from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.analyses.regions.partition.storage import edges_of
 from splinegraph.analyses.regions.verify.membership import clopper_pearson
 from splinegraph.analyses.regions.verify.verification import Check, Verification
-from splinegraph.analyses.regions.verify.verify import verify
+from splinegraph.analyses.regions.verify.verify import offenders, verify
 from splinegraph.core.domains.polytope import Polytope
 from tests.analyses.regions.partition.brute import brute, function, mlp
 
@@ -228,6 +228,41 @@ def test_a_verification_reads_well() -> None:
     with pytest.raises(KeyError, match="no check 'four'"):
         result["four"]
     json.dumps(result.to_dict(), allow_nan=False)
+
+
+def test_a_verification_of_nothing_claims_nothing(partition: Partition) -> None:
+    nothing = Verification((Check.skipped("one", "why"),), "cheap", 0, 0.0)
+    assert not nothing
+    assert not nothing.failed
+    assert nothing.summary == "no check could be made"
+    empty = partition.replace(cells=partition.cells[:0], mesh=None, complete=False)
+    for level in ("cheap", "full"):
+        assert not verify(empty, level=level)
+        assert not verify(empty, level=level).failed
+
+
+def test_checks_name_the_cells_that_they_fail_on(partition: Partition) -> None:
+    packed = partition.packed.copy()
+    packed[2, 0] ^= 0x80
+    wrong = partition.replace(cells=Cells(packed, partition.points, partition.radii))
+    assert {check.about for check in verify(wrong).failed if check.about} == {(2,)}
+    assert offenders(wrong, verify(wrong), 0).tolist() == [2]
+    twice = [*range(len(partition)), 3]
+    again = verify(partition.replace(cells=partition.cells[twice], mesh=None))
+    assert again["codes unique"].about == (3, len(partition))
+
+
+def test_what_is_no_number_fails_and_ends_the_checks(partition: Partition) -> None:
+    vertices = partition.mesh.vertices.copy()
+    vertices[partition.mesh.corners[0]] = np.nan
+    for broken in (
+        partition.replace(mesh=dataclasses.replace(partition.mesh, vertices=vertices)),
+        partition.replace(cells=Cells(partition.packed, partition.points * np.nan, partition.radii)),
+    ):
+        for level in ("cheap", "full"):
+            result = verify(broken, level=level)
+            assert [check.name for check in result.failed] == ["points in the domain"]
+            assert 0 in result.failed[0].about
 
 
 def test_checks_are_plain_values(partition: Partition) -> None:
