@@ -23,6 +23,9 @@ MEANWHILE = 4000
 STILLBORN = 3
 """So many processes in a row that die before they are ready say that none will come up."""
 
+GONE = 1.0
+"""Seconds that a process gets to end once its connection is closed."""
+
 
 class Processes(Pool):
     """Processes on this machine, each with a connection of its own, so that it is known which bundle killed which.
@@ -125,6 +128,8 @@ class Processes(Pool):
     def close(self, *, kill: bool = False) -> None:
         for slot in self._slots:
             slot.close(kill=kill)
+        for slot in self._slots:
+            slot.join()
 
 
 class _Slot:
@@ -178,6 +183,11 @@ class _Slot:
             with contextlib.suppress(OSError):
                 self._send(None)
         self.connection.close()
+
+    def join(self) -> None:
+        """Wait until a closed process is gone: nobody else would ask for its exit code."""
+        if self._process is not None:
+            self._process.join(GONE)
 
     def _send(self, message: Bundle | None) -> None:
         self.connection.send_bytes(pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL))

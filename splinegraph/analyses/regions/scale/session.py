@@ -113,8 +113,8 @@ def search_shared(
     if sharing.store is not None and sharing.resume:
         began = sharing.store.began
     runner: Runner = Search(program)
-    coverage = Coverage.of(graph, chart)
-    if sharing.store is not None and sharing.resume:
+    coverage = None if sharing.progress is None else Coverage.of(graph, chart)  # for people who look on
+    if coverage is not None and sharing.store is not None and sharing.resume:
         coverage.restart(cells.packed for cells in sharing.store.cells_of(sharing.store.began))
     harvest = sharing.harvest = distribute(
         runner, pool=_pool(runner, sharing), tasks=began, store=sharing.store, limit=limit, deadline=deadline,
