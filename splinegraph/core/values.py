@@ -78,7 +78,8 @@ class Box:
     upper: Tensor
 
     def __post_init__(self) -> None:
-        lower, upper = (torch.as_tensor(side) for side in (self.lower, self.upper))
+        # copies: what is worked out of them is kept, and the user's arrays may change
+        lower, upper = (torch.as_tensor(side).clone() for side in (self.lower, self.upper))
         if lower.shape != upper.shape:
             lower, upper = torch.broadcast_tensors(lower, upper)
         if not bool((lower <= upper).all()):

@@ -64,10 +64,22 @@ class Sorted(Distinct):
         self._pending: list[Tensor] = []
 
     def add(self, keys: Tensor) -> Tensor:
+        fresh = self._fresh(keys[:, 0])
         self._pending.append(keys)
         if sum(map(len, self._pending)) > max(PENDING, len(self._keys) // 2):
             self._merge()
-        return torch.ones(len(keys), dtype=torch.bool, device=keys.device)
+        return fresh
+
+    def _fresh(self, first: Tensor) -> Tensor:
+        """Return which halves of keys are the first of their kind: 64 bits are enough to tell, nearly always."""
+        by_half = first.argsort(stable=True)
+        new = torch.ones_like(first, dtype=torch.bool)
+        new[1:] = first[by_half][1:] != first[by_half][:-1]
+        fresh = torch.empty_like(new)
+        fresh[by_half] = new
+        for known in (self._keys[:, 0], *(held[:, 0] for held in self._pending)):
+            fresh &= ~torch.isin(first, known)
+        return fresh
 
     def _merge(self) -> None:
         fresh = torch.cat(self._pending) if self._pending else self._keys[:0]

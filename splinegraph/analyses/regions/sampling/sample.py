@@ -7,18 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from splinegraph.analyses.batches import part_size, widest
 from splinegraph.analyses.provenance import Provenance
 from splinegraph.analyses.regions.requests import device_of, floating
 from splinegraph.analyses.regions.sampling.distinct import distinct
+from splinegraph.analyses.regions.sampling.doubts import Doubts
 from splinegraph.analyses.regions.sampling.hashing import Hasher
 from splinegraph.analyses.regions.sampling.points import Where, blocks, choose
-from splinegraph.analyses.regions.sampling.undecided import undecided
 from splinegraph.core.bound import Bound
 from splinegraph.core.domains.chart import chart_of
 from splinegraph.core.graph import SplineGraph
@@ -31,10 +29,6 @@ CACHE = 2**17
 
 DEVICE = 2**26
 """The same on other devices, which want large batches."""
-
-
-CHECKED = 2**12
-"""Points with new patterns that are looked at together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +49,7 @@ class RegionSample:
     notes : tuple of str
     provenance : Provenance
     undecided : int
-        Patterns that are not counted: where they were seen first, rounding may have decided a unit.
+        Patterns that are not counted: rounding may have decided a unit wherever they were seen.
     """
 
     n: int
@@ -198,7 +192,7 @@ def sample_regions(
     begun = time.perf_counter()
     hasher, seen = Hasher(graph, dtype, place), distinct(place)
     step = part_size("batch_size", batch_size, _rows(graph, place)) if graph.batched else 1
-    doubts = _Doubts(graph)
+    doubts = Doubts(graph)
     for block in blocks(graph, on, data, where_, n=n, seed=seed, device=place):
         for part in _parts(block, step):
             inputs = [x.to(dtype) for x in part]
@@ -217,40 +211,6 @@ def sample_regions(
         Provenance.of(graph, dtype=dtype, seed=seed, **settings),
         doubtful,
     )
-
-
-class _Doubts:
-    """The keys of patterns that rounding may have made, as far as the points that brought them tell."""
-
-    def __init__(self, graph: SplineGraph) -> None:
-        self._graph = graph
-        self._keys: list[Tensor] = []
-        self._waiting: list[tuple[Tensor, list[Tensor]]] = []
-
-    def add(self, keys: Tensor, inputs: Sequence[Tensor], fresh: Tensor) -> None:
-        """Take points with new keys; they are looked at some at a time."""
-        rows = fresh.nonzero()[:, 0]
-        if len(rows):
-            self._waiting.append((keys[rows], [x[rows] for x in inputs]))
-            if not self._graph.batched or sum(len(held) for held, _ in self._waiting) >= CHECKED:
-                self._look()
-
-    def _look(self) -> None:
-        if self._waiting:
-            keys = torch.cat([held for held, _ in self._waiting]).cpu()
-            inputs = [torch.cat(parts) for parts in zip(*(xs for _, xs in self._waiting), strict=True)]
-            self._waiting.clear()
-            self._keys.append(keys[torch.from_numpy(undecided(self._graph, inputs))])
-
-    def without(self, keys: Tensor, counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-        """Return the counts of keys that are not doubted, and how many distinct ones are."""
-        self._look()
-        doubted = torch.cat(self._keys) if self._keys else keys[:0]
-        if not len(doubted):
-            return counts, 0
-        held = set(map(tuple, doubted.tolist()))
-        keep = np.array([tuple(key) not in held for key in keys.tolist()], dtype=bool)
-        return counts[keep], int((~keep).sum())
 
 
 def _device(graph: SplineGraph, device: torch.device | str | None) -> torch.device:

@@ -18,6 +18,10 @@ from splinegraph.core.walk import walk
 
 __all__ = ["undecided"]
 
+COARSE = 64
+"""Units in the last place, of the largest value on the way, that sums of some thousand terms are off by at most, as a
+rule: what counts as near in other dtypes than float64."""
+
 Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
@@ -40,11 +44,11 @@ def undecided(graph: SplineGraph, inputs: Sequence[Tensor]) -> Flags:
     A unit that is zero on a whole cell, as 0.1 x + 0.2 x - 0.3 x is but for rounding, gets either sign there: two
     patterns for one cell. Without such points the number of distinct patterns is a lower bound of the number of
     cells. Near means `ON_BOUNDARY`, relative to the largest value at the input on the way to the unit, in float64;
-    as many units in the last place in other dtypes. Values that are equal count as decided: ties then go to one
+    `COARSE` units in the last place in other dtypes. Values that are equal count as decided: ties then go to one
     side everywhere, as those between zeros behind units that are off. One forward pass in which every value
     is looked at twice: for chosen points, such as the first of each pattern.
     """
-    tolerance = ON_BOUNDARY * torch.finfo(inputs[0].dtype).eps / torch.finfo(torch.float64).eps
+    tolerance = max(ON_BOUNDARY, COARSE * torch.finfo(inputs[0].dtype).eps)
     count = len(inputs[0])
     reach, found = np.zeros((count, 1)), np.zeros(count, dtype=bool)
 

@@ -77,6 +77,6 @@ def test_points_do_not_depend_on_each_other() -> None:
 
 def test_single_precision_decides_less() -> None:
     graph = sg.trace(nn.Sequential(nn.ReLU()).eval(), torch.zeros(1, 2))
-    x = torch.tensor([[1.0, 1e-5], [1.0, 1e-2]])
+    x = torch.tensor([[1.0, 1e-6], [1.0, 1e-2]])
     assert undecided(graph, [x]).tolist() == [True, False]
     assert undecided(graph, [x.double()]).tolist() == [False, False]
