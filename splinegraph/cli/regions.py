@@ -177,6 +177,8 @@ class _Work:
 
 def _interrupted(sharing: Sharing) -> str:
     """Return what to say of an interrupt that left no partition."""
+    if sharing.harvest is None and sharing.store is not None and sharing.store.snapshot.exists():
+        return f"interrupted; what was found until the last snapshot is kept: --resume {sharing.folder}"
     if sharing.harvest is None or not sharing.harvest.count:
         return "interrupted before any cell was kept; --method search or stream keeps cells while they are found"
     if sharing.folder is None:

@@ -79,7 +79,8 @@ def write_files(
     make_folder(folder)
     progress("writing the cells")
     files = {"cells": partition.save(folder / "regions.parquet")}
-    if sharing.store is not None and partition.complete:
+    done = partition.complete or (sharing.harvest is not None and not sharing.harvest.left)
+    if sharing.store is not None and done:  # a result with flaws too is final once nothing is left to do
         sharing.store.discard()
     if _graphed(partition, graph) and partition.count:
         progress("writing the dual graph")

@@ -22,8 +22,9 @@ from click.testing import Result
 
 import splinegraph as sg
 from splinegraph.analyses.regions import enumerate as enumerating
+from splinegraph.analyses.regions import finding
 from splinegraph.analyses.regions.partition.partition import Partition
-from splinegraph.analyses.regions.scale import session
+from splinegraph.analyses.regions.scale import session, streaming
 from splinegraph.analyses.regions.scale.distribute import Tick, distribute
 
 Run = Callable[..., Result]
@@ -240,6 +241,44 @@ def test_a_stream_is_gone_on_from(splinegraph: Run) -> None:
     assert (held["method"], held["complete"]) == ("stream", True)
     assert not any("%" in note or "missing" in note for note in held["notes"])
     assert "regions.parquet.parts" not in os.listdir("some")
+
+
+STREAM = ("regions", "net.py", "--box", "-2", "2", "--method", "stream", "--out", "out")
+
+
+def test_a_result_with_flaws_is_final_once_nothing_is_left(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("net.py").write_text(PLANE)
+    with monkeypatch.context() as patch:
+        patch.setattr(finding, "_flaws", lambda found: (finding.UNPLACED,))
+        assert splinegraph(*STREAM, "--limit", "5").exit_code == 1
+    assert "regions.parquet.parts" in os.listdir("out")
+    rest = splinegraph("regions", "net.py", "--box", "-2", "2", "--resume", "out")
+    assert rest.exit_code == 1
+    assert "--resume" not in rest.stderr
+    held = told(Path("out"))
+    assert not held["complete"]
+    assert finding.UNPLACED in held["notes"]
+    assert "regions.parquet.parts" not in os.listdir("out")
+    assert splinegraph(*STREAM).exit_code == 0
+    assert told(Path("out"))["activation_cells"] == held["activation_cells"]
+
+
+def test_a_second_interrupt_of_a_stream_says_what_is_kept(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("net.py").write_text(PLANE)
+    watch = streaming._Watch.__call__
+
+    def stop(self: streaming._Watch, count: int, so_far: Any) -> bool:
+        watch(self, count, so_far)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(streaming, "EVERY", 0.0)
+        patch.setattr(streaming._Watch, "__call__", stop)
+        result = splinegraph(*STREAM)
+    assert result.exit_code == 1
+    assert "the last snapshot is kept: --resume out" in " ".join(result.stderr.split())
+    again = splinegraph("regions", "net.py", "--box", "-2", "2", "--resume", "out")
+    assert again.exit_code == 0, again.output
 
 
 @pytest.mark.parametrize("out", [[], ["--out", "out"]])

@@ -94,7 +94,6 @@ class Processes(Pool):
         found: list[Outcome] = []
         slots = {slot.connection: slot for slot in self._slots}
         for ready in connection.wait(list(slots), seconds):
-            assert isinstance(ready, connection.Connection)
             slot = slots[ready]
             try:
                 answer = slot.receive()

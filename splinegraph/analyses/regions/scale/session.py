@@ -60,11 +60,6 @@ class Sharing:
     harvest: Harvest | None = None
     store: Folder | None = None
 
-    @property
-    def plain(self) -> bool:
-        """Whether there is nothing to share, to keep or to tell."""
-        return self.workers == 1 and self.engine == "local" and self.folder is None and self.progress is None
-
 
 def search_shared(
     graph: SplineGraph,

@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from multiprocessing import spawn
 from typing import Any
 
 __all__ = ["context", "prepare", "started"]
@@ -90,13 +91,22 @@ _HIDING = threading.Lock()
 
 @contextlib.contextmanager
 def _without_main() -> Iterator[None]:
-    """Hide where the main module comes from: a process started meanwhile would import it, and so run a script again."""
-    held = vars(sys.modules["__main__"])
+    """Hide where the main module is from a process that this thread starts: it would import it, so run a script again.
+
+    A start may take seconds; meanwhile the main module itself stays as it is, for the script goes on.
+    """
+    mine = threading.get_ident()
     with _HIDING:
-        hidden: dict[str, Any] = {name: held.pop(name) for name in ("__file__", "__spec__") if name in held}
-        held["__spec__"] = None
+        told = spawn.get_preparation_data
+
+        def tell(name: str) -> dict[str, Any]:
+            data = told(name)
+            if threading.get_ident() != mine:  # processes of others are their affair
+                return data
+            return {key: value for key, value in data.items() if not key.startswith("init_main_")}
+
+        spawn.get_preparation_data = tell
         try:
             yield
         finally:
-            held.pop("__spec__", None)
-            held.update(hidden)
+            spawn.get_preparation_data = told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import multiprocessing
 import os
@@ -29,24 +30,24 @@ def serve(connection: Connection, held: Runner | bytes) -> None:
         The runner; pickled, unless the process is a copy of the one that has it.
     """
     _settle()
+    with contextlib.suppress(EOFError, OSError):  # the other end is closed
+        _work(connection, held)
+    os._exit(0)
+
+
+def _work(connection: Connection, held: Runner | bytes) -> None:
     try:
         runner: Runner = pickle.loads(held) if isinstance(held, bytes) else held
     except Exception as error:  # noqa: BLE001  # the other end tells, whatever it is
         _answer(connection, error)
         os._exit(1)
     _answer(connection, None)
-    while True:
+    while (bundle := pickle.loads(connection.recv_bytes())) is not None:
         try:
-            bundle = pickle.loads(connection.recv_bytes())
-            if bundle is None:
-                os._exit(0)
-            try:
-                result: Any = perform(runner, bundle)
-            except Exception as error:  # noqa: BLE001  # as above
-                result = error
-            _answer(connection, result)
-        except (EOFError, OSError):  # the other end is closed
-            os._exit(0)
+            result: Any = perform(runner, bundle)
+        except Exception as error:  # noqa: BLE001  # as above
+            result = error
+        _answer(connection, result)
 
 
 def _settle() -> None:

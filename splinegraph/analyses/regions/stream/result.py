@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import resource
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from splinegraph.analyses.regions.cells import Cells
+
+if sys.platform != "win32":
+    import resource
 
 __all__ = ["Polygons", "StreamResult", "Task", "peak_memory"]
 
@@ -107,7 +109,7 @@ class StreamResult:
     lost : float
         The part of the area that is neither covered nor left: rounding.
     peak_memory : int
-        Of the whole process, in bytes.
+        Of the whole process, in bytes; 0 where the system does not tell.
     stats : dict
         `faces` per switching node, and the seconds spent.
     """
@@ -129,7 +131,8 @@ class StreamResult:
     def __repr__(self) -> str:
         share = 100 * self.covered / self.area
         done = "complete" if self.complete else f"{share:.3g} % of the area"
-        return f"<StreamResult: {len(self)} cells, {done}, {self.peak_memory / 2**20:.0f} MiB at most>"
+        memory = f", {self.peak_memory / 2**20:.0f} MiB at most" if self.peak_memory else ""
+        return f"<StreamResult: {len(self)} cells, {done}{memory}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-safe summary."""
@@ -140,6 +143,8 @@ class StreamResult:
 
 
 def peak_memory() -> int:
-    """Return the largest memory that the process has held so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    """Return the largest memory that the process has held so far, in bytes; 0 where the system does not tell."""
+    if sys.platform != "win32":
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return 0

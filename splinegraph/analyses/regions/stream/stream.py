@@ -249,6 +249,7 @@ class _Run:
         waiting = sum(float(task.polygons.areas().sum()) for task in left) * scale
         width = self.plan.layers[-1].stop if self.plan.layers and self.keep else 0
         packed = np.stack(self.packed) if self.packed else np.zeros((len(points), width), dtype=np.uint8)
+        unplaced = self.lost + sum(level.lost for level in self.stack)  # a level under way may not be gone on with
         names = {layer.name: self.faces.get(i, 0) for i, layer in enumerate(self.plan.layers, start=1)}
         return StreamResult(
             Cells(packed, points, radii),
@@ -260,5 +261,5 @@ class _Run:
             given * scale,
             given * scale - covered - waiting,
             peak_memory(),
-            {"faces": names, "seconds": seconds, "unplaced": self.lost, **self.seconds},
+            {"faces": names, "seconds": seconds, "unplaced": unplaced, **self.seconds},
         )

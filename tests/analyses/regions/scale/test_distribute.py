@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import spawn
 from pathlib import Path
 
 import numpy as np
@@ -237,7 +241,7 @@ def test_workers_that_do_not_start_are_told(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_copy_is_made_only_where_no_other_thread_can_hold_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "_prepared", False)
     monkeypatch.setattr(threading, "active_count", lambda: 1)
-    assert starting.context().get_start_method() == ("fork" if sys.platform == "linux" else "spawn")
+    assert (starting.context().get_start_method() == "fork") == (sys.platform == "linux")
     with monkeypatch.context() as patch:
         patch.setattr(threading, "active_count", lambda: 2)
         assert starting.context().get_start_method() != "fork"
@@ -247,6 +251,58 @@ def test_a_copy_is_made_only_where_no_other_thread_can_hold_a_lock(monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(multiprocessing, "get_start_method", lambda allow_none: "spawn")
         assert starting.context().get_start_method() != "fork"
+
+
+def test_a_start_hides_the_main_module_from_its_own_processes_alone() -> None:
+    main, told = vars(sys.modules["__main__"]).copy(), spawn.get_preparation_data
+
+    def told_elsewhere() -> set[str]:
+        with ThreadPoolExecutor(1) as thread:
+            return set(thread.submit(spawn.get_preparation_data, "a").result())
+
+    everything = set(told("a"))
+    with starting.started(copied=False):
+        assert {name for name in spawn.get_preparation_data("a") if name.startswith("init_main")} == set()
+        assert told_elsewhere() == everything
+        assert vars(sys.modules["__main__"]) == main
+    assert spawn.get_preparation_data is told
+
+
+SCRIPT = """
+import sys, threading
+from splinegraph.analyses.regions.scale import processes
+from tests.analyses.regions.scale.tree import Tree
+print("begun", flush=True)
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+pool = processes.Processes(Tree(3), 2)
+while sys.argv[1] == "wait" and not pool._begun:
+    pool.wait(0.1)
+pool.close()
+print(len(__file__) > 0, __spec__, flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", ["wait", "go on"])
+def test_a_script_needs_no_guard_and_stays_what_it_is(tmp_path: Path, how: str) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, str(tmp_path / "script.py"), how]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[4])}
+    result = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "begun\nTrue None\n", "")
+
+
+UNWANTED = """
+import multiprocessing
+from splinegraph.analyses.regions.scale.worker import serve
+mine, theirs = multiprocessing.Pipe()
+mine.close()
+serve(theirs, None)
+"""
+
+
+def test_a_worker_that_nobody_wants_any_more_ends_quietly() -> None:
+    result = subprocess.run([sys.executable, "-c", UNWANTED], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_all_workers_that_die_at_once_are_replaced(pool: Callable[[Tree, int], Processes]) -> None:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import itertools
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 import splinegraph as sg
 from splinegraph.analyses.regions.cells import code_layers
 from splinegraph.analyses.regions.mesh.mesh import mesh
+from splinegraph.analyses.regions.stream.level import Leaf, Level
 from splinegraph.analyses.regions.stream.result import StreamResult
 from splinegraph.analyses.regions.stream.stream import stream
 from splinegraph.core.domains.chart import Chart, chart_of
@@ -210,6 +212,27 @@ def test_what_is_refused() -> None:
         stream(graph, chart_of(graph, sg.Box.everything((2,))))
     with pytest.raises(UnsupportedOperatorError, match="not piecewise affine"):
         stream(zoo.graph("gelu"), plane(zoo.graph("gelu")))
+
+
+def test_polygons_lost_in_a_level_under_way_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graph_of(mlp(2, 8, 8, 1, seed=0))
+    take, lost, open_ones = Level.take, [0], [0]
+
+    def lossy(self: Level, most: int) -> list[Leaf]:
+        self.lost += 1
+        lost[0] += 1
+        return take(self, most)
+
+    def watch(count: int, so_far: Callable[[], StreamResult]) -> bool:
+        found = so_far()
+        assert found.stats["unplaced"] == lost[0]
+        open_ones[0] += bool(found.left)
+        return False
+
+    monkeypatch.setattr("splinegraph.analyses.regions.stream.stream.MOST_FACES", 2)
+    monkeypatch.setattr(Level, "take", lossy)
+    found = stream(graph, chart_of(graph, SQUARE), watch=watch)
+    assert found.stats["unplaced"] == lost[0] > open_ones[0] > 5
 
 
 def test_the_summary_is_plain() -> None:
