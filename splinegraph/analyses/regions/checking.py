@@ -39,8 +39,9 @@ def checked(work: Work, on: Any, found: Found, *, started: float, verify: Level,
     Notes
     -----
     Faces of a mesh that were odd when they were cut, or that a check names, are done again by themselves. All of a
-    plane is done again by another algorithm only where that does not help. If nothing does, `verified` tells, and
-    with doubtful faces the partition is not complete.
+    plane is done again by another algorithm only where that does not help. If nothing does, the first result is
+    returned and `verified` tells; with doubtful faces the partition is not complete. Cells at the limit of the
+    arithmetic are not done again: every algorithm stops there, and those that drop thin cells would not tell.
     """
     return _Checking(work, on, started, verify, seed).run(found)
 
@@ -68,14 +69,16 @@ class _Checking:
             return partition
         partition = self._verified(partition)
         failure = self._failure(partition)
-        if failure and partition.mesh is not None:
-            mended = self._without_offenders(partition)
-            if mended is not None:
-                return mended
-        if failure and (again := anew(self.work, found, f"the {found.method} failed its checks ({failure})")):
-            self.done.clear()
-            return self.run(again)
-        return partition
+        if not failure or self._at_the_limit(partition):
+            return partition
+        if partition.mesh is not None and (mended := self._without_offenders(partition)) is not None:
+            return mended
+        again = anew(self.work, found, f"the {found.method} failed its checks ({failure})")
+        if again is None:
+            return partition
+        self.done.clear()
+        other = self.run(again)
+        return partition if self._failure(other) else other
 
     def _partition(self, found: Found) -> Partition:
         from splinegraph.analyses.regions.partition.partition import Partition
@@ -98,6 +101,12 @@ class _Checking:
 
     def _failure(self, partition: Partition) -> str:
         return "" if partition.verified is None else partition.verified.failure
+
+    def _at_the_limit(self, partition: Partition) -> bool:
+        """Return whether cells are as thin as rounding of their inputs, of which no algorithm makes sense."""
+        from splinegraph.analyses.regions.verify.codes import WIDE
+
+        return partition.verified is not None and any(check.name == WIDE for check in partition.verified.failed)
 
     def _without_offenders(self, partition: Partition) -> Partition | None:
         """Return the partition with the faces done again that failed checks name; None if checks still fail."""

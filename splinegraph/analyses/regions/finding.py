@@ -219,7 +219,7 @@ def _shared(work: Work, workers: int, tasks: Sequence[bytes] | None) -> Found:
     )
     notes = harvest.notes + _interruption(work, harvest)
     left = tuple(b"" if name is None else name for name in harvest.left)
-    return Found(cells, "search", left=left, complete=harvest.complete, notes=notes)
+    return Found(cells, "search", None, left, harvest.complete, notes, resumed=sharing.resume)
 
 
 def _stream(work: Work, tasks: Sequence[bytes] | None = None) -> Found:

@@ -15,7 +15,7 @@ import torch
 if TYPE_CHECKING:
     from splinegraph.core.domains.chart import Chart
 
-__all__ = ["DOUBTFUL", "ON_BOUNDARY", "ROUNDING", "SAME_MAP", "THIN", "blur", "blurred", "reach_of"]
+__all__ = ["DOUBTFUL", "ON_BOUNDARY", "ROUNDING", "SAME_MAP", "THIN", "allowance", "blur", "blurred", "reach_of"]
 
 ON_BOUNDARY = 1e-12
 """A condition holds with equality where its value is below this, relative to the largest value that it takes on the
@@ -68,3 +68,26 @@ def blur(chart: Chart) -> float:
 def blurred(reach: float, size: float) -> float:
     """Return the same for a domain of a size that reaches so far from the origin."""
     return max(1.0, ROUNDING / ON_BOUNDARY * reach / size) if size > 0 else 1.0
+
+
+def allowance(chart: Chart, share: float, largest: float, variation: float) -> float:
+    """Return by how much a value may miss another one that it should equal.
+
+    Parameters
+    ----------
+    chart : Chart
+    share : float
+        Tolerance relative to the values, with the factor `blur` where it is to grow with the distance.
+    largest : float
+        Of the absolute values at the node.
+    variation : float
+        By how much values there change across the domain.
+
+    Notes
+    -----
+    Far from the origin values may be as large as inputs, which `blur` counts already: there only what varies is
+    multiplied by it, and of the values themselves it is their rounding that is allowed.
+    """
+    if blur(chart) == 1:
+        return share * largest
+    return share * min(variation, largest) + ROUNDING * largest

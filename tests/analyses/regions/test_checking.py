@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 import splinegraph as sg
 from splinegraph.analyses.regions import finding
 from splinegraph.analyses.regions.cells import Cells
+from splinegraph.analyses.regions.scale.session import Sharing
 from tests.analyses.regions.mending.faults import keys
 from tests.analyses.regions.nets import family, mlp
 
@@ -56,6 +58,16 @@ def test_if_nothing_passes_the_result_says_so(graph: sg.SplineGraph, monkeypatch
     assert not found.verified
     assert found.verified is not None
     assert found.verified.failed
+    assert found.method == "search"
+
+
+def test_a_search_of_an_earlier_session_is_not_begun_anew(
+    graph: sg.SplineGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sg.enumerate_regions(graph, BOX, method="search", limit=7, sharing=Sharing(folder=tmp_path))
+    wrong(monkeypatch, "search")
+    found = sg.enumerate_regions(graph, BOX, method="search", sharing=Sharing(folder=tmp_path, resume=True))
+    assert (found.method, found.complete, bool(found.verified)) == ("search", True, False)
 
 
 def test_what_was_carried_on_is_not_begun_anew(graph: sg.SplineGraph, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from splinegraph.analyses.regions.partition.facets import corners_of
 from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.analyses.regions.partition.volumes import domain_volume
 from splinegraph.analyses.regions.stream.stream import stream, within
-from splinegraph.analyses.regions.verify.plane import fills
+from splinegraph.analyses.regions.verify.plane import fills, reaching_out
 from splinegraph.analyses.regions.verify.verification import Check
 from splinegraph.errors import DomainError
 
@@ -57,16 +57,17 @@ def mend(partition: Partition, patches: Sequence[Ints], *, deadline: float | Non
     Returns
     -------
     Mended or None
-        None if this does not make a partition of the domain: too much is doubtful, the deadline passed, or the
-        faces that were kept and the new ones do not add up to the domain's area.
+        None if this does not make a partition of the domain: too much is doubtful, the deadline passed, a cell is
+        too thin for a polygon, the faces that were kept and the new ones do not add up to the domain's area, or
+        kept faces reach out of their cells and there is no mesh to show it later.
 
     Notes
     -----
     The stream takes nothing from the doubtful faces but where to look: it starts at the inputs, and polygons come
     from the inequalities of the codes that it finds there. A kept face whose code it meets is replaced as well.
     Distinct codes name cells that do not overlap, so that faces that lie in the cells of their codes and have the
-    domain's area in sum leave nothing out; `verify` looks at the former. The time is in proportion to the cells
-    near the doubtful faces, but for some passes over arrays of all cells.
+    domain's area in sum leave nothing out; `verify` looks at the former where there is a mesh. The time is in
+    proportion to the cells near the doubtful faces, but for some passes over arrays of all cells.
     """
     mesh = partition.mesh
     kept = np.ones(len(partition), dtype=bool)
@@ -82,17 +83,26 @@ def mend(partition: Partition, patches: Sequence[Ints], *, deadline: float | Non
         faces = _faces(partition.replace(cells=found, mesh=None))
     except DomainError:  # a polygon without end: codes that make no sense
         return None
+    if len(faces.cells) < len(found):  # areas do not show a thin cell that is left out
+        return None
     total = float(mesh.areas()[kept].sum() + faces.areas.sum())
     whole = domain_volume(partition.chart, partition.points[kept][0])
     if not abs(total - whole) <= fills(partition.chart) * whole:
         return None
     cells = Cells.concat([partition.cells[kept], faces.cells])
     spliced = splice(mesh, kept, faces.corners, faces.offsets, size_of(partition.chart))
+    if spliced is None and not _inside(partition, mesh, kept):
+        return None
     counts = {"faces": int((~kept).sum()), "cells": len(faces.cells), "in_mesh": spliced is not None}
     detail = f"{counts['faces']} of {len(partition)} faces done again, now {counts['cells']} cells of the stream"
     detail += "" if spliced is not None else ", without a mesh"
     check = Check.of("faces done again", True, f"{detail}; area {total:.12g} of {whole:.12g}", **counts)
     return Mended(partition.replace(cells=cells, mesh=spliced), check)
+
+
+def _inside(partition: Partition, mesh: Mesh, kept: NDArray[np.bool_]) -> bool:
+    """Return whether it is known that all faces that are kept lie in the cells of their codes."""
+    return partition.graph.batched and not reaching_out(partition, mesh, np.flatnonzero(kept)).any()
 
 
 def _again(partition: Partition, loops: Sequence[Floats], deadline: float | None) -> Cells | None:

@@ -9,8 +9,7 @@ import numpy as np
 
 from splinegraph.analyses.regions.partition.facets import adjacency_of
 from splinegraph.analyses.regions.partition.volumes import domain_volume
-from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, blur
-from splinegraph.analyses.regions.verify.maps import CLOSE
+from splinegraph.analyses.regions.verify.maps import agreement
 from splinegraph.analyses.regions.verify.verification import Check
 
 if TYPE_CHECKING:
@@ -59,16 +58,16 @@ def facet_maps(partition: Partition, adjacency: Adjacency) -> Check:
         why = "there are no facets" if partition.graph.continuous else "the network is not continuous"
         return Check.skipped(name, why)
     maps = partition._comparable_maps()
-    worst, close = 0.0, max(CLOSE, ON_BOUNDARY * blur(partition.chart))
+    worst = 0.0
+    scale, close = agreement(partition, maps, maps(partition.points))
     wrong = np.zeros(len(adjacency), dtype=bool)
     step = max(1, 2**22 // max(maps.A[0].size, 1))
-    scale = max(float(np.abs(maps.A * partition.extent).max()), float(np.abs(maps(partition.points)).max()))
     for start in range(0, len(adjacency), step):
         i, j = adjacency.pairs[start : start + step].T
         at = adjacency.points[start : start + step]
         slopes = maps.A[j] - maps.A[i]
         gap = np.abs(np.einsum("nod,nd->no", slopes, at) + maps.b[j] - maps.b[i]).max(axis=1)
-        wrong[start : start + step] = ~(gap <= close * scale)  # NaN is wrong
+        wrong[start : start + step] = ~(gap <= close)  # NaN is wrong
         worst = max(worst, float(gap.max()))
     detail = f"{len(adjacency)} facets, largest difference {worst / scale if scale else 0.0:.1e}"
     if wrong.any():

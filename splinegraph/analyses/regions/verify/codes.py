@@ -13,13 +13,16 @@ from splinegraph.analyses.regions.cells import Floats
 from splinegraph.analyses.regions.geometry.hrep import size_of
 from splinegraph.analyses.regions.partition.coded import Seen, chunk_rows, push
 from splinegraph.analyses.regions.partition.partition import Partition
-from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, ROUNDING, blur, reach_of
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, ROUNDING, allowance, blur, reach_of
 from splinegraph.analyses.regions.verify.inside import random_inside, some
 from splinegraph.analyses.regions.verify.slacks import slacks
 from splinegraph.analyses.regions.verify.verification import Check
 from splinegraph.core.operator import SplineOperator
 
-__all__ = ["points_inside", "same_codes", "same_codes_around", "unique_codes", "violations", "wide_enough"]
+__all__ = ["WIDE", "points_inside", "same_codes", "same_codes_around", "unique_codes", "violations", "wide_enough"]
+
+WIDE = "cells wider than rounding"
+"""Name of the check that no algorithm mends: cells that fail it are at the limit of the arithmetic."""
 
 BYTES = 2**26
 """Of codes that are compared at a time."""
@@ -53,21 +56,23 @@ def points_inside(partition: Partition) -> Check:
 
 
 def wide_enough(partition: Partition) -> Check:
-    """Check that no cell is so thin that rounding of its inputs, far from the origin, may have made it."""
-    name = "cells wider than rounding"
+    """Check that no cell is so thin that rounding of its inputs, far from the origin, may have made it.
+
+    It names no cells: to find these again would drop some, not tell which of them there are.
+    """
     if not len(partition) or not partition.dim:
-        return Check.skipped(name, "no cells with an interior")
+        return Check.skipped(WIDE, "no cells with an interior")
     least = ROUNDING * reach_of(partition.chart)
-    thin = np.flatnonzero(partition.radii <= least)
-    detail = f"{len(thin)} of {len(partition)} cells are thinner than {least:.1e}"
-    return Check.of(name, not len(thin), detail, thin=len(thin), least=least).at(thin)
+    thin = int((partition.radii <= least).sum())
+    detail = f"{thin} of {len(partition)} cells are thinner than {least:.1e}"
+    return Check.of(WIDE, not thin, detail, thin=thin, least=least)
 
 
 def same_codes(partition: Partition) -> Check:
     """Check that the network's code at each interior point is the cell's.
 
     Units that the cell's code puts on the other side of a boundary on which they are, up to `ON_BOUNDARY`
-    relative to the largest value at their node, are excepted and counted.
+    relative to the values at their node, are excepted and counted.
     """
     return _same(partition, "codes at interior points", np.arange(len(partition)), partition.points)
 
@@ -113,7 +118,8 @@ def violations(partition: Partition, rows: NDArray[np.int64], points: Floats) ->
     Values are those of the pieces that the code names, so that each node is judged by itself.
     """
     wrong, tied = np.zeros(len(rows), dtype=bool), 0
-    graph, tolerance = partition.graph, ON_BOUNDARY * blur(partition.chart)
+    graph, chart = partition.graph, partition.chart
+    share, sides = ON_BOUNDARY * blur(chart), torch.from_numpy(partition.extent)
 
     for part in chunk_rows(graph, partition.dim + 1, len(rows)):
         mine = rows[part]
@@ -130,10 +136,12 @@ def violations(partition: Partition, rows: NDArray[np.int64], points: Floats) ->
                 if switching is None:
                     wrong[part] |= differ.any(axis=1)
                     return
-                scale = max(float(np.abs(v).max(initial=0.0)) for v in values)
-                outside = differ & (slacks(switching, values, code) < -tolerance * scale)
+                largest = max(float(np.abs(v).max(initial=0.0)) for v in values)
+                variation = max(float(torch.tensordot(sides, v.abs(), 1).max()) for v in seen.tangents)
+                close = allowance(chart, share, largest, variation)
+                outside = differ & ~(slacks(switching, values, code) >= -close)  # NaN is outside
                 wrong[part] |= outside.any(axis=1)
                 tied += int((differ & ~outside).sum())
 
-        push(graph, partition.chart, partition.layers, partition.packed[mine], points[part], look)
+        push(graph, chart, partition.layers, partition.packed[mine], points[part], look)
     return wrong, tied

@@ -13,7 +13,7 @@ from splinegraph.analyses.regions.cells import Mesh
 from splinegraph.analyses.regions.geometry.hrep import size_of
 from splinegraph.analyses.regions.partition.coded import chunk_rows
 from splinegraph.analyses.regions.partition.volumes import domain_volume, intervals
-from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, THIN, blur
+from splinegraph.analyses.regions.tolerances import ON_BOUNDARY, THIN, allowance, blur
 from splinegraph.analyses.regions.verify.inside import some
 from splinegraph.analyses.regions.verify.slacks import slacks
 from splinegraph.analyses.regions.verify.verification import Check
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from splinegraph.analyses.regions.partition.partition import Partition
     from splinegraph.core.domains.chart import Chart
 
-__all__ = ["areas", "euler", "faces_inside", "fills", "lengths"]
+__all__ = ["areas", "euler", "faces_inside", "fills", "lengths", "reaching_out"]
 
 FILLS = 1e-9
 """Areas and lengths agree with the domain's up to this share of it: rounding of as many terms as there are cells."""
 
 CORNERS = 1e3 * ON_BOUNDARY
-"""How far a corner of a face may be outside of the cell of its code, relative to the largest value at a node. Lines
+"""How far a corner of a face may be outside of the cell of its code, relative to the values at a node. Lines
 within `ON_BOUNDARY` of a vertex are led through it, and later layers magnify this."""
 
 
@@ -95,29 +95,37 @@ def faces_inside(partition: Partition, seed: int, *, full: bool) -> Check:
     mesh = partition.mesh
     if mesh is None or not partition.graph.continuous:
         return Check.skipped(name, "there is no mesh" if mesh is None else "the network is not continuous")
-    rows = some(partition, seed, full=full)
-    wrong = np.zeros(len(rows), dtype=bool)
-    corners = int(np.diff(mesh.offsets).max(initial=1))
-    for part in chunk_rows(partition.graph, 2 * corners, len(rows)) if partition.graph.batched else ():
-        wrong[part] = _outside(partition, mesh, rows[part])
     if not partition.graph.batched:
         return Check.skipped(name, "the graph takes one sample at a time")
+    rows = some(partition, seed, full=full)
+    wrong = reaching_out(partition, mesh, rows)
     detail = f"{len(rows)} of {len(mesh)} faces"
     if wrong.any():
         detail += f", {int(wrong.sum())} reach out of their cells; the first is cell {rows[wrong][0]}"
     return Check.of(name, not wrong.any(), detail, faces=len(rows), wrong=int(wrong.sum())).at(rows[wrong])
 
 
+def reaching_out(partition: Partition, mesh: Mesh, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of some faces have a corner outside of the closed cell of their code, in a batched graph."""
+    wrong = np.zeros(len(rows), dtype=bool)
+    corners = int(np.diff(mesh.offsets).max(initial=1))
+    for part in chunk_rows(partition.graph, 2 * corners, len(rows)):
+        wrong[part] = _outside(partition, mesh, rows[part])
+    return wrong
+
+
 def _outside(partition: Partition, mesh: Mesh, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which faces have a corner outside of the closed cell of their code."""
+    """Return the same, all at once."""
     counts = np.diff(mesh.offsets)[rows]
     owner = np.repeat(np.arange(len(rows)), counts)
     first = np.repeat(mesh.offsets[:-1][rows] - np.cumsum(counts) + counts, counts)
     loops = mesh.corners[first + np.arange(len(owner))]
-    vertices, inverse = np.unique(loops, return_inverse=True)
+    ends = np.concatenate([mesh.vertices.argmin(axis=0), mesh.vertices.argmax(axis=0)])  # values vary between them
+    vertices, inverse = np.unique(np.concatenate([loops, ends]), return_inverse=True)
+    inverse = inverse[: len(loops)]
     wrong = np.zeros(len(rows), dtype=bool)
     layers = {layer.name: layer for layer in partition.layers}
-    packed, tolerance = partition.packed[rows], CORNERS * blur(partition.chart)
+    packed, share = partition.packed[rows], CORNERS * blur(partition.chart)
 
     def visit(node: Node, op: Operator, xs: tuple[Tensor, ...]) -> Tensor:
         layer = layers.get(node.name)
@@ -126,10 +134,13 @@ def _outside(partition: Partition, mesh: Mesh, rows: NDArray[np.int64]) -> NDArr
             switching = op.switching([partition.graph[name].shape for name in node.args])
             if switching is not None:
                 code = unpack(packed[:, layer.start : layer.stop], layer.units, layer.bits, layer.dtype).numpy()
-                args = [partition.graph[name].rows(x).numpy()[inverse] for name, x in zip(node.args, xs, strict=True)]
+                args = [partition.graph[name].rows(x).numpy() for name, x in zip(node.args, xs, strict=True)]
+                largest = max(float(np.abs(a).max(initial=0.0)) for a in args)
+                variation = max(float(np.ptp(a, axis=0).max(initial=0.0)) for a in args)
+                close = allowance(partition.chart, share, largest, variation)
+                args = [a[inverse] for a in args]
                 slack = slacks(switching, args, code.astype(np.int64)[owner]).min(axis=1, initial=np.inf)
-                scale = max(float(np.abs(a).max(initial=0.0)) for a in args)
-                wrong[owner[slack < -tolerance * scale]] = True
+                wrong[owner[~(slack >= -close)]] = True  # NaN is outside
         return op.forward(*xs)
 
     with torch.no_grad():

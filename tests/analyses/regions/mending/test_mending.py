@@ -161,3 +161,24 @@ def test_a_hole_that_is_not_filled_is_no_partition(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("splinegraph.analyses.regions.mending.mending.stream", forgetful)
     assert mend(found, [np.array([3]), np.array([5])]) is None
+
+
+def test_kept_faces_are_checked_where_there_is_no_mesh_to_check_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two faces made one: the smaller of the two, a part of 1e-10 of the domain, does not show in areas."""
+    graph = graph_of("relu", 48)
+    right = sg.enumerate_regions(graph, BOX)
+
+    def forget_the_smallest(result: MeshResult) -> MeshResult:
+        mesh = result.mesh
+        second = np.where((mesh.edge_faces >= 0).all(axis=1), mesh.edge_faces[:, 1], -1)
+        edge = np.where(second >= 0, mesh.areas()[second], np.inf).argmin()
+        order = np.append(edge, np.delete(np.arange(len(mesh.edges)), edge))
+        mesh = dataclasses.replace(mesh, edges=mesh.edges[order], edge_faces=mesh.edge_faces[order])
+        less = forget_a_cut(dataclasses.replace(result, mesh=mesh))
+        return doubted(less, np.array([len(less.mesh) - 1]))
+
+    planted(monkeypatch, forget_the_smallest)
+    monkeypatch.setattr("splinegraph.analyses.regions.mending.mending.splice", lambda *_: None)
+    found = sg.enumerate_regions(graph, BOX)
+    assert found.method == "search"
+    assert keys(found) == keys(right)

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 import splinegraph as sg
 from splinegraph.analyses.regions.cells import Cells
+from splinegraph.analyses.regions.mending.mending import mend
 from splinegraph.analyses.regions.tolerances import blur
+from splinegraph.analyses.regions.verify.codes import WIDE
 from splinegraph.analyses.regions.verify.verify import verify
 from splinegraph.core.domains.chart import chart_of
 from tests.analyses.regions.nets import degenerate, family
@@ -69,13 +71,46 @@ def test_no_coordinate_is_finer_than_rounding() -> None:
     assert not far.verified
 
 
+def test_cells_at_the_limit_of_the_arithmetic_are_told_and_not_dropped() -> None:
+    net = family("relu", 2, 48)
+    found, told = (cells(net, 1e9, verify=level) for level in (False, "cheap"))
+    assert told.verified is not None
+    assert [check.name for check in told.verified.failed] == [WIDE]
+    assert (told.method, told.count, told.notes) == (found.method, found.count, ())
+    thin = np.flatnonzero(told.radii <= told.verified[WIDE].figures["least"])
+    assert mend(told, np.split(thin, len(thin))) is None
+
+
+@pytest.mark.parametrize("c", [1e4, 1e6, 1e8])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_units_as_large_as_the_inputs_hide_no_wrong_code(c: float, depth: int) -> None:
+    """Half of the units switch in the domain, the others take values like the distance."""
+    torch.manual_seed(0)
+    hidden = [layer for _ in range(depth - 1) for layer in (nn.Linear(24, 24), nn.ReLU())]
+    net = nn.Sequential(nn.Linear(2, 24), nn.ReLU(), *hidden, nn.Linear(24, 1)).double()
+    with torch.no_grad():
+        net[0].bias[:12] -= net[0].weight[:12].sum(dim=1) * c
+    one = torch.ones(2, dtype=torch.float64)
+    right = sg.enumerate_regions(sg.trace(net.eval(), one[None]), sg.Box(c - one, c + one), verify="full")
+    assert right.verified, right.verified
+    assert right.mesh is not None
+    smallest = right.mesh.areas().argmin()
+    packed = right.packed.copy()
+    packed[smallest, 0] ^= 0x81
+    found = verify(right.replace(cells=Cells(packed, right.points, right.radii)))
+    for name in ("codes at interior points", "faces within their cells", "maps at interior points"):
+        assert found[name].status == "failed"
+        assert found[name].about == (smallest,)
+
+
 def test_a_cell_that_rounding_may_have_made_is_told() -> None:
     graph = function(lambda x: torch.relu(torch.cat([x - 1e6, x - 1e6 - 2.0**-33], 1)), (1,))
     whole = sg.enumerate_regions(graph, sg.Box([1e6 - 1], [1e6 + 1]), verify=False)
     packed = np.concatenate([whole.packed[:1], whole.packed[-1:], np.packbits([[1, 0]], axis=1)])
     points = np.array([[1e6 - 0.5], [1e6 + 0.5], [1e6]])
     found = whole.replace(cells=Cells(packed, points, np.array([0.5, 0.5, 1e-10])))
-    assert verify(found)["cells wider than rounding"].about == (2,)
+    check = verify(found)[WIDE]
+    assert (check.status, check.figures["thin"], check.about) == ("failed", 1, ())
 
 
 def test_tolerances_grow_with_the_distance_in_units_of_the_domain() -> None:
