@@ -224,6 +224,7 @@ def test_a_smooth_network_is_refused_by_name(splinegraph: Run) -> None:
     assert "sg.spline" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_stream_is_gone_on_from(splinegraph: Run) -> None:
     Path("net.py").write_text(PLANE)
     whole = splinegraph("regions", "net.py", "--box", "-2", "2", "--out", "whole")
@@ -246,6 +247,7 @@ def test_a_stream_is_gone_on_from(splinegraph: Run) -> None:
 STREAM = ("regions", "net.py", "--box", "-2", "2", "--method", "stream", "--out", "out")
 
 
+@pytest.mark.slow
 def test_a_result_with_flaws_is_final_once_nothing_is_left(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("net.py").write_text(PLANE)
     with monkeypatch.context() as patch:

@@ -71,6 +71,7 @@ def test_published_values_of_product_and_semidefinite_bound(
     assert sg.lipschitz(graph, budget=0).upper == pytest.approx(product, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_closes_a_small_network() -> None:
     found = sg.lipschitz(published(2, 16, 16, 1), budget=60)
     assert found.lower == pytest.approx(0.22062957, rel=1e-7)

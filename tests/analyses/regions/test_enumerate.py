@@ -272,6 +272,7 @@ print(found.complete, __file__.endswith("script.py"), __spec__)
 """
 
 
+@pytest.mark.slow
 def test_workers_do_not_run_the_script_again(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(UNGUARDED)
     done = subprocess.run(

@@ -282,6 +282,7 @@ print(len(__file__) > 0, __spec__, flush=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["wait", "go on"])
 def test_a_script_needs_no_guard_and_stays_what_it_is(tmp_path: Path, how: str) -> None:
     (tmp_path / "script.py").write_text(SCRIPT)
