@@ -82,16 +82,16 @@ def _show(found: LipschitzBound) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from splinegraph.analyses.lipschitz.bound import norm_name
+
     console = Console(highlight=False, markup=False, emoji=False)
-    norm = "inf" if found.norm > 2 else f"{found.norm:g}"
+    norm = norm_name(found.norm)
     console.print(
         f"Lipschitz constant in l{norm}: {found.lower:.8g} to {found.upper:.8g} ({found.kind}, {found.method})"
     )
     methods = Table("method", "side", "bound", "seconds", "note", box=None, pad_edge=False)
     for rung in found.rungs:
-        values = rung.value if isinstance(rung.value, tuple) else (rung.value,)
-        bounds = " to ".join(f"{v:.6g}" for v in values)
-        methods.add_row(rung.method, rung.side, bounds, f"{rung.seconds:.2f}", rung.note)
+        methods.add_row(rung.method, rung.side, rung.text, f"{rung.seconds:.2f}", rung.note)
     console.print(methods)
     if found.product is not None:
         nodes = Table("node", "operator", "own", "from the input", box=None, pad_edge=False)

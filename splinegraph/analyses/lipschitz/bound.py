@@ -10,7 +10,7 @@ from splinegraph.analyses.lipschitz.lower import Witness
 from splinegraph.analyses.lipschitz.product import Product
 from splinegraph.core.bound import Bound
 
-__all__ = ["LipschitzBound", "Rung"]
+__all__ = ["LipschitzBound", "Rung", "norm_name"]
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,19 @@ class Rung:
     seconds: float
     note: str = ""
 
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The value, or both."""
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+    @property
+    def text(self) -> str:
+        """The value, or both, for people."""
+        return " to ".join(f"{v:.6g}" for v in self.values)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; infinite ones are null."""
-        values = self.value if isinstance(self.value, tuple) else (self.value,)
-        plain = [float(v) if math.isfinite(v) else None for v in values]
+        plain = [float(v) if math.isfinite(v) else None for v in self.values]
         return {
             "method": self.method, "side": self.side, "value": plain if len(plain) > 1 else plain[0],
             "seconds": self.seconds, "note": self.note,
@@ -74,26 +83,25 @@ class LipschitzBound(Bound):
     def __repr__(self) -> str:
         where = "" if self.domain is None else f" on {self.domain!r}"
         ends = f"{self.upper:.8g}, exact" if self.kind == "exact" else f"{self.lower:.8g} to {self.upper:.8g}"
-        return f"<Lipschitz constant in l{_name(self.norm)}{where}: {ends}, by {self.method}>"
+        return f"<Lipschitz constant in l{norm_name(self.norm)}{where}: {ends}, by {self.method}>"
 
     def explain(self) -> str:
         """Return a table: which method gave what, in what time."""
         lines = [f"{'method':<28}{'side':<8}{'value':>24}{'seconds':>10}"]
         for rung in self.rungs:
-            values = rung.value if isinstance(rung.value, tuple) else (rung.value,)
-            text = " to ".join(f"{v:.6g}" for v in values)
-            lines.append(f"{rung.method:<28}{rung.side:<8}{text:>24}{rung.seconds:>10.2f}  {rung.note}".rstrip())
+            lines.append(f"{rung.method:<28}{rung.side:<8}{rung.text:>24}{rung.seconds:>10.2f}  {rung.note}".rstrip())
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         return {
             **super().to_dict(),
-            "norm": _name(self.norm),
+            "norm": norm_name(self.norm),
             "method": self.method,
             "rungs": [rung.to_dict() for rung in self.rungs],
         }
 
 
-def _name(norm: float) -> str:
+def norm_name(norm: float) -> str:
+    """Return a norm as it is written: 1, 2 or inf."""
     return "inf" if norm == math.inf else str(int(norm))

@@ -6,7 +6,6 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +67,6 @@ def branch(
     lower: float = 0.0,
     tol: float = 1e-6,
     deadline: float | None = None,
-    tell: Callable[[float, float], None] | None = None,
 ) -> Branched:
     """Return lower and upper bounds of the l2 constant that meet, or what is known when time is up.
 
@@ -83,8 +81,6 @@ def branch(
         Relative distance of the two ends that is close enough.
     deadline : float, optional
         Of `time.monotonic`.
-    tell : callable (lower, upper), optional
-        Called now and then.
 
     Notes
     -----
@@ -92,18 +88,17 @@ def branch(
     of the units that are left, from the multipliers of the branch before; sides that no input has together are
     found by a linear program.
     """
-    search = _Search(units, box, lower, tol, deadline, tell)
+    search = _Search(units, box, lower, tol, deadline)
     return search.run()
 
 
 class _Search:
     def __init__(
-        self, units: Units, box: tuple[Floats, Floats] | None, lower: float, tol: float, deadline: float | None,
-        tell: Callable[[float, float], None] | None,
-    ) -> None:  # fmt: skip
+        self, units: Units, box: tuple[Floats, Floats] | None, lower: float, tol: float, deadline: float | None
+    ) -> None:
         self.units = units.reduced() if box is None else units
         self.sides = Sides(self.units, box)
-        self.best, self.tol, self.deadline, self.tell = lower, tol, deadline, tell
+        self.best, self.tol, self.deadline = lower, tol, deadline
         self.witness: Floats | None = None
         self.nodes = 0
 
@@ -130,8 +125,6 @@ class _Search:
                 child = self._child(top, unit, side)
                 if child is not None:
                     heapq.heappush(heap, (-child.upper, next(order), child))
-            if self.tell is not None and heap:
-                self.tell(self.best, math.sqrt(max(-heap[0][0], self.best**2)))
         open_ = max(stuck, -heap[0][0] if heap else 0.0)
         upper = max(math.sqrt(open_), self.best * (1 + self.tol))
         return Branched(self.best, upper, open_ <= self.enough, self.nodes, self.sides.programs, self.witness)

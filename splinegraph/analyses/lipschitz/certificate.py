@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from splinegraph.analyses.lipschitz.bound import norm_name
 from splinegraph.analyses.lipschitz.domain import Domain
 from splinegraph.analyses.lipschitz.product import product
 from splinegraph.analyses.lipschitz.sdp.inequality import Inequality
@@ -53,7 +54,7 @@ class Certificate:
         """Return plain values, with the hash of the weights that it is about."""
         T: Sequence[float] | None = None if self.multipliers is None else self.multipliers.tolist()
         return {
-            "norm": "inf" if self.norm > 2 else str(int(self.norm)),
+            "norm": norm_name(self.norm),
             "upper": self.upper,
             "multipliers": T,
             "weights_sha256": weight_hash(self.graph),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from splinegraph.analyses.lipschitz.units import Units
 
-__all__ = ["cross", "functionals", "levels", "norms", "pulled_back"]
+__all__ = ["cross", "functionals", "norms", "pulled_back"]
 
 Floats = NDArray[np.float64]
 
@@ -21,20 +21,6 @@ BEYOND = (1.05, 2.0)
 
 STALE = 12
 """Rounds without a larger norm after which a point is moved at random."""
-
-
-def levels(units: Units, X: Floats) -> tuple[Floats, Floats]:
-    """Return what each unit sees at points of shape (B, n0), and its slope there, both of shape (B, n)."""
-    z = np.zeros((len(X), units.size))
-    z[:, : units.inputs] = X
-    seen, slope = np.empty((len(X), units.count)), np.empty((len(X), units.count))
-    for block in units.blocks:
-        part, known = slice(block.start, block.stop), units.inputs + block.start
-        u = z[:, :known] @ units.forms[:known, part] + units.offsets[part]
-        s = np.where(u > 0, units.slopes[1, part], units.slopes[0, part])
-        seen[:, part], slope[:, part] = u, s
-        z[:, known : units.inputs + block.stop] = s * u
-    return seen, slope
 
 
 def pulled_back(units: Units, slope: Floats, rows: Floats) -> Floats:
@@ -117,7 +103,7 @@ class _Climb:
 
     def __init__(self, units: Units, X: Floats, box: tuple[Floats, Floats] | None, draw: np.random.Generator) -> None:
         self.units, self.X, self.box, self.draw = units, X, box, draw
-        self.level, self.slope = levels(units, X)
+        self.level, self.slope = units.levels(X)
         self.norm, self.p, self.q = norms(units, self.slope)
         self.stale = np.zeros(len(X), dtype=int)
         top = int(self.norm.argmax())
@@ -133,7 +119,7 @@ class _Climb:
         if self.box is not None:
             tried = np.clip(tried, *self.box)
         count, flat = tried.shape[1], tried.reshape(-1, self.X.shape[1])
-        level, slope = levels(self.units, flat)
+        level, slope = self.units.levels(flat)
         norm, p, q = norms(self.units, slope)
         take = np.arange(len(self.X)) * count + norm.reshape(-1, count).argmax(axis=1)
         better = (norm[take] > self.norm * (1 + 1e-9)) | shaken

@@ -71,6 +71,8 @@ def climb(
     Each round moves every start by a random step of a random length, across whatever facets lie between, and
     keeps it where the norm grew: two passes per output and round. Points on a boundary are no witnesses.
     """
+    if boxes is not None:
+        boxes = [Box(*(side.detach().cpu().double() for side in box)) for box in boxes]
     draw = torch.Generator().manual_seed(seed)
     sizes, points = _starts(graph, boxes, starts, count, draw)
     values = _norms_at(graph, norm, points, free)
@@ -105,7 +107,7 @@ def _starts(
             x = x * _spread(scale, x)
             sizes.append(1.0)
         else:
-            low, high = (side.detach().cpu().double() for side in boxes[i])
+            low, high = boxes[i]
             x = low + torch.rand(count, *shape, generator=draw, dtype=torch.float64) * (high - low)
             sizes.append((high - low) / 2)
         if starts is not None:
@@ -124,8 +126,7 @@ def _norms_at(graph: SplineGraph, norm: float, points: tuple[Tensor, ...], free:
 def _inside(x: Tensor, boxes: Sequence[Box] | None, i: int) -> Tensor:
     if boxes is None:
         return x
-    low, high = (side.detach().cpu().double() for side in boxes[i])
-    return torch.minimum(torch.maximum(x, low), high)
+    return x.clamp(boxes[i].lower, boxes[i].upper)
 
 
 def _spread(values: Tensor, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ everything else is affine. Skips, concatenations and poolings come free: a maxim
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,21 +72,24 @@ class Units:
 
     def reduced(self) -> Units:
         """Return the same with as many inputs as the forms tell apart: the l2 constant on all of space stays."""
-        both = np.concatenate([self.forms[: self.inputs], self.outputs[: self.inputs]], axis=1)
-        keep = np.flatnonzero(both.any(axis=0))
-        if len(keep) >= self.inputs:
+        q = self._told_apart
+        if q is None:
             return self
-        q = np.linalg.qr(both[:, keep])[0]
-        head, n = q.T @ both, self.count
-        forms = np.concatenate([head[:, :n], self.forms[self.inputs :]])
-        outputs = np.concatenate([head[:, n:], self.outputs[self.inputs :]])
-        return replace(self, forms=forms, outputs=outputs, inputs=len(head))
+        forms = np.concatenate([q.T @ self.forms[: self.inputs], self.forms[self.inputs :]])
+        outputs = np.concatenate([q.T @ self.outputs[: self.inputs], self.outputs[self.inputs :]])
+        return replace(self, forms=forms, outputs=outputs, inputs=q.shape[1])
 
     def lifted(self, x: Floats) -> Floats:
         """Return an input that `reduced` maps to x."""
+        q = self._told_apart
+        return x if q is None else np.asarray(q @ x)
+
+    @functools.cached_property
+    def _told_apart(self) -> Floats | None:
+        """Orthonormal directions of the inputs that forms tell apart, shape (n0, fewer); None if these are all."""
         both = np.concatenate([self.forms[: self.inputs], self.outputs[: self.inputs]], axis=1)
         keep = np.flatnonzero(both.any(axis=0))
-        return x if len(keep) >= self.inputs else np.asarray(np.linalg.qr(both[:, keep])[0] @ x)
+        return None if len(keep) >= self.inputs else np.linalg.qr(both[:, keep])[0]
 
     def fixed(self, states: NDArray[np.int8]) -> tuple[Units, Floats]:
         """Return the network where some units stay on one side of their kink, and all units' functionals there.
@@ -135,16 +139,23 @@ class Units:
         )  # fmt: skip
         return left, seen
 
-    def states(self, x: Floats) -> NDArray[np.int8]:
-        """Return on which side of its kink each unit is at an input; of networks whose units all have one."""
-        found = np.empty(self.count, dtype=np.int8)
-        z = np.concatenate([x, np.zeros(self.count)])
+    def levels(self, X: Floats) -> tuple[Floats, Floats]:
+        """Return what each unit sees at inputs of shape (B, n0), and its slope there, both of shape (B, n).
+
+        Of networks whose units all have one kink.
+        """
+        z = np.zeros((len(X), self.size))
+        z[:, : self.inputs] = X
+        seen, slope = np.empty((len(X), self.count)), np.empty((len(X), self.count))
         for block in self.blocks:
-            part = slice(block.start, block.stop)
-            known = self.inputs + block.start
-            u = z[:known] @ self.forms[:known, part] + self.offsets[part]
-            found[part] = np.where(u > 0, RIGHT, LEFT)
-            z[self.inputs + block.start : self.inputs + block.stop] = u * np.where(
-                u > 0, self.slopes[1, part], self.slopes[0, part]
-            )
-        return found
+            part, known = slice(block.start, block.stop), self.inputs + block.start
+            u = z[:, :known] @ self.forms[:known, part] + self.offsets[part]
+            s = np.where(u > 0, self.slopes[1, part], self.slopes[0, part])
+            seen[:, part], slope[:, part] = u, s
+            z[:, known : self.inputs + block.stop] = s * u
+        return seen, slope
+
+    def states(self, x: Floats) -> NDArray[np.int8]:
+        """Return on which side of its kink each unit is at an input, as `fixed` takes it."""
+        seen, _ = self.levels(x[None])
+        return np.where(seen[0] > 0, RIGHT, LEFT).astype(np.int8)

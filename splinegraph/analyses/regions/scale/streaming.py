@@ -56,9 +56,9 @@ def stream_shared(
     Returns
     -------
     StreamResult
-        Of this session.
+        Of this run.
     Harvest
-        Of all sessions.
+        Of all runs.
 
     Raises
     ------
