@@ -90,6 +90,11 @@ class Conv(_Convolution):
     def _frequencies(self, sizes: tuple[int, ...] | None) -> float:
         return convolution_norm(self.weight, sizes, self.stride, self.padding, self.dilation, self.groups)
 
+    def scaled(self, factor: Tensor) -> Conv | None:
+        if not _per_channel(factor, self.weight):
+            return None
+        return replace(self, weight=self.weight * factor[..., None].movedim(-1, 1), bias=None)
+
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         d = self.weight.dim() - 2
         flat, leading = fold(u, d + 2)
@@ -191,6 +196,12 @@ class ConvTranspose(_Convolution):
             sizes = tuple((n - 1) * s - 2 * p + a * (k - 1) + o + 1 for n, k, s, p, o, a in axes)
         return convolution_norm(self.weight, sizes, self.stride, self.padding, self.dilation, self.groups)
 
+    def scaled(self, factor: Tensor) -> ConvTranspose | None:
+        if not _per_channel(factor, self.weight):
+            return None
+        grouped = self.weight.unflatten(0, (self.groups, -1))  # (groups, in / groups, out / groups, *kernel)
+        return replace(self, weight=(grouped * factor.unflatten(0, (self.groups, 1, -1))).flatten(0, 1), bias=None)
+
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         d = self.weight.dim() - 2
         flat, leading = fold(u, d + 2)
@@ -199,6 +210,11 @@ class ConvTranspose(_Convolution):
         for axis, n in enumerate(shapes[0][2:]):
             out = out.narrow(axis + 2, 0, n)
         return (out.reshape(*leading, *out.shape[1:]),)
+
+
+def _per_channel(factor: Tensor, weight: Tensor) -> bool:
+    """Return whether a factor is one number per channel, shaped (channels, 1, ...), of a convolution's value."""
+    return factor.dim() == weight.dim() - 1 and factor.numel() == factor.shape[0]
 
 
 def _label(

@@ -63,6 +63,9 @@ class Linear(AffineOperator):
         order = {1: 1, 2: 2, math.inf: math.inf}[norm]
         return float(torch.linalg.matrix_norm(self.weight.detach().double(), order))
 
+    def scaled(self, factor: Tensor) -> Linear | None:
+        return Linear(self.weight * factor[:, None]) if factor.dim() == 1 else None
+
 
 @dataclass(frozen=True, eq=False)
 class RightMatmul(AffineOperator):
@@ -142,6 +145,9 @@ class BatchNorm(AffineOperator):
     def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return the largest |scale|, the norm of a diagonal map in every norm."""
         return float(self.scale.detach().abs().max())
+
+    def merged(self, inner: AffineOperator) -> AffineOperator | None:
+        return inner.scaled(self.scale)
 
 
 @lowers("aten.linear.default")

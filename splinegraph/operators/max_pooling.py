@@ -235,7 +235,10 @@ class MaxPool(_Pool):
 
     def lipschitz(self, norm: float = 2, arg: int = 0, on: Boxes | None = None, shapes: Shapes | None = None) -> float:
         """Return m^(1/p), with m the largest number of windows that share an entry; 1 for linf."""
-        share = math.prod(-(-k // s) for k, s in zip(self.kernel, self.stride, strict=True))
+        axes = zip(self.kernel, self.stride, self.dilation, strict=True)
+        share = math.prod(
+            -(-k * math.gcd(s, d) // s) for k, s, d in axes
+        )  # every s / gcd-th tap meets the same entries
         return {1: float(share), 2: math.sqrt(share), math.inf: 1.0}[norm]
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from splinegraph.core.algebra import LinearCombination, MoveAxis, Select
+from splinegraph.core.functionals import Functionals
 from splinegraph.core.parameters import BATCH
 from splinegraph.operators.arithmetic import CumulativeSum, Reduce, Scale, Shift
 from splinegraph.operators.convolution import Conv, ConvTranspose
@@ -108,6 +109,7 @@ GAIN = weights(3, seed=8)
 LINEAR = [
     Sample(Linear(W, B), ((2, 3),), lambda x: F.linear(x, W, B)),
     Sample(Linear(W), ((5, 2, 3),), lambda x: F.linear(x, W), batch=1, name="Linear, no bias, more axes"),
+    Sample(Functionals(M, B[:2]), ((2, 3, 4),), lambda x: torch.einsum("bij,mij->bm", x, M) + B[:2]),
     Sample(Linear(torch.zeros(2, 3)), ((2, 3),), lambda x: x.new_zeros(2, 2), name="Linear, zero weight"),
     Sample(RightMatmul(W.mT), ((2, 5, 3),), lambda x: x @ W.mT),
     Sample(RightMatmul(M), ((3, 2, 5, 3),), lambda x: x @ M, name="RightMatmul, batched matrix"),
