@@ -8,7 +8,7 @@ import numpy as np
 
 from splinegraph.analyses.regions.geometry.polytopes import Floats
 
-__all__ = ["Norm", "distance"]
+__all__ = ["Norm", "distance", "nearest"]
 
 Norm = Literal[2] | float
 
@@ -25,16 +25,24 @@ def distance(G: Floats, h: Floats, norm: float) -> tuple[float, float]:
     ----------
     .. [1] C. Lawson and R. Hanson, "Solving Least Squares Problems", 1974, chapter 23.
     """
+    return nearest(G, h, norm)[:2]
+
+
+def nearest(G: Floats, h: Floats, norm: float) -> tuple[float, float, Floats]:
+    """Return the same bounds, and the point that the upper one comes from; see `distance`."""
     if not len(h) or h.min() >= 0:
-        return 0.0, 0.0
+        return 0.0, 0.0, np.zeros(G.shape[1])
     weights, point = _nearest(G, h) if norm == 2 else _nearest_inf(G, h)
     weights = np.maximum(weights, 0.0)
     pull = weights @ G
     length = float(np.linalg.norm(pull) if norm == 2 else np.abs(pull).sum())
-    lower = -float(weights @ h) / length if length > 0 else 0.0
+    pushed = -float(weights @ h)
+    lower = pushed / length if length > 0 else np.inf if pushed > 0 else 0.0
+    if not np.isfinite(point).all():  # it is empty, or the solver gave up
+        return max(lower, 0.0), np.inf, point
     slack = float((h - G @ point).min())
     reach = float(np.linalg.norm(point, 2 if norm == 2 else np.inf))
-    return max(lower, 0.0), reach if slack >= -1e-9 * max(reach, 1e-300) else np.inf
+    return max(lower, 0.0), reach if slack >= -1e-9 * max(reach, 1e-300) else np.inf, point
 
 
 def _nearest(G: Floats, h: Floats) -> tuple[Floats, Floats]:
@@ -62,5 +70,16 @@ def _nearest_inf(G: Floats, h: Floats) -> tuple[Floats, Floats]:
     cost = np.append(np.zeros(dim), 1.0)
     answer = linprog(cost, A_ub=rows, b_ub=limits, bounds=[(None, None)] * (dim + 1), method="highs")
     if answer.status != 0:
-        return np.zeros(len(G)), np.full(dim, np.inf)
+        return _emptiness(G, h), np.full(dim, np.inf)
     return -np.asarray(answer.ineqlin.marginals)[: len(G)], np.asarray(answer.x[:-1])
+
+
+def _emptiness(G: Floats, h: Floats) -> Floats:
+    """Return multipliers that show that G t <= h is empty, if it is: of the least s with G t - s <= h."""
+    from scipy.optimize import linprog
+
+    rows = np.hstack([G, -np.ones((len(G), 1))])
+    cost = np.append(np.zeros(G.shape[1]), 1.0)
+    bounds = [(None, None)] * G.shape[1] + [(0.0, None)]
+    answer = linprog(cost, A_ub=rows, b_ub=h, bounds=bounds, method="highs")
+    return -np.asarray(answer.ineqlin.marginals) if answer.status == 0 else np.zeros(len(G))
