@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from splinegraph.analyses.codes import ActivationPattern, codes
     from splinegraph.analyses.factors import Factors, conv_matrix, factors
     from splinegraph.analyses.lipschitz.bound import LipschitzBound
+    from splinegraph.analyses.lipschitz.certificate import Certificate, load_certificate
     from splinegraph.analyses.lipschitz.lipschitz import lipschitz
     from splinegraph.analyses.regions.chords.chords import Chords, chords
     from splinegraph.analyses.regions.counting import count_bound
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
     from splinegraph.analyses.regions.verify.verification import Verification
     from splinegraph.analyses.report.compare import Comparison, compare
     from splinegraph.analyses.report.report import Report, analyze
+    from splinegraph.analyses.robustness.adversarial import AdversarialDistance, min_adversarial
+    from splinegraph.analyses.robustness.penalty import ContractionPenalty, contraction_penalty
+    from splinegraph.analyses.robustness.radius import CertifiedRadius, certified_radius
+    from splinegraph.analyses.robustness.softmax import softmax_constant, softmax_lipschitz
+    from splinegraph.analyses.robustness.step import Sensitivity, adversarial_step, sensitivity_ratio
     from splinegraph.core.bound import Bound
+    from splinegraph.core.domains.ball import Ball
     from splinegraph.core.domains.plane import Plane
     from splinegraph.core.domains.polytope import Polytope
     from splinegraph.core.domains.segment import Segment
@@ -47,12 +54,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActivationPattern",
+    "AdversarialDistance",
     "AffineMap",
+    "Ball",
     "Bound",
     "Box",
     "Cell",
+    "Certificate",
+    "CertifiedRadius",
     "Chords",
     "Comparison",
+    "ContractionPenalty",
     "Curvature",
     "DataSource",
     "Factors",
@@ -67,22 +79,28 @@ __all__ = [
     "RegionSample",
     "Report",
     "Segment",
+    "Sensitivity",
     "SplineGraph",
     "SplineGraphError",
     "Verification",
+    "adversarial_step",
     "affine_map",
     "analyze",
+    "certified_radius",
     "chords",
     "codes",
     "compare",
+    "contraction_penalty",
     "conv_matrix",
     "count_bound",
     "enumerate_regions",
     "factors",
     "lipschitz",
     "load",
+    "load_certificate",
     "local_region",
     "logits",
+    "min_adversarial",
     "neighborhood",
     "normalized",
     "plot_graph",
@@ -90,6 +108,9 @@ __all__ = [
     "read_onnx",
     "sample_regions",
     "save_figure",
+    "sensitivity_ratio",
+    "softmax_constant",
+    "softmax_lipschitz",
     "trace",
     "write_gexf",
     "write_graphml",
@@ -104,6 +125,7 @@ _WHERE = {
     "analyses.codes": ("ActivationPattern", "codes"),
     "analyses.factors": ("Factors", "conv_matrix", "factors"),
     "analyses.lipschitz.bound": ("LipschitzBound",),
+    "analyses.lipschitz.certificate": ("Certificate", "load_certificate"),
     "analyses.lipschitz.lipschitz": ("lipschitz",),
     "analyses.regions.chords.chords": ("Chords", "chords"),
     "analyses.regions.counting": ("count_bound",),
@@ -117,7 +139,13 @@ _WHERE = {
     "analyses.regions.verify.verification": ("Verification",),
     "analyses.report.compare": ("Comparison", "compare"),
     "analyses.report.report": ("Report", "analyze"),
+    "analyses.robustness.adversarial": ("AdversarialDistance", "min_adversarial"),
+    "analyses.robustness.penalty": ("ContractionPenalty", "contraction_penalty"),
+    "analyses.robustness.radius": ("CertifiedRadius", "certified_radius"),
+    "analyses.robustness.softmax": ("softmax_constant", "softmax_lipschitz"),
+    "analyses.robustness.step": ("Sensitivity", "adversarial_step", "sensitivity_ratio"),
     "core.bound": ("Bound",),
+    "core.domains.ball": ("Ball",),
     "core.domains.plane": ("Plane",),
     "core.domains.polytope": ("Polytope",),
     "core.domains.segment": ("Segment",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from splinegraph.core.graph import SplineGraph
     from splinegraph.data.source import DataSource
 
-__all__ = ["DOMAINS", "Domain", "box_options", "domain_of", "domain_options"]
+__all__ = ["BOUNDED", "DOMAINS", "Domain", "bounded_options", "domain_of", "domain_options"]
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 DOMAINS = ("box", "box_around", "slice_of", "through", "segment")
 """Names of the options, one of which is given."""
+
+BOUNDED = ("box", "box_around", "ball")
+"""Those of the commands that bound a network on a domain of full dimension."""
 
 _OPTIONS = (
     click.option(
@@ -62,9 +65,15 @@ def domain_options(command: C) -> C:
     return command
 
 
-def box_options(command: C) -> C:
-    """Add what says which inputs are looked at, boxes alone."""
-    for option in reversed(_OPTIONS[:2]):
+_BALL = click.option(
+    "--ball", nargs=2, metavar="FILE RADIUS",
+    help="All inputs at Euclidean distance RADIUS or less from the one in an .npy file.",
+)  # fmt: skip
+
+
+def bounded_options(command: C) -> C:
+    """Add what says which inputs are looked at, of full dimension: a box or a ball."""
+    for option in reversed((*_OPTIONS[:2], _BALL)):
         command = option(command)
     return command
 
@@ -90,8 +99,10 @@ class Domain:
     names: tuple[str, ...] = field(default=())
 
 
-def domain_of(asked: Mapping[str, Any], graph: SplineGraph, data: DataSource | None) -> Domain:
-    """Return the domain that was asked for.
+def domain_of(
+    asked: Mapping[str, Any], graph: SplineGraph, data: DataSource | None, kinds: Sequence[str] = DOMAINS
+) -> Domain:
+    """Return the domain that was asked for, one of some kinds.
 
     Raises
     ------
@@ -100,9 +111,9 @@ def domain_of(asked: Mapping[str, Any], graph: SplineGraph, data: DataSource | N
     DataError
         If a file or a sample is not there or does not fit.
     """
-    given = [name for name in DOMAINS if asked.get(name) not in (None, ())]
+    given = [name for name in kinds if asked.get(name) not in (None, ())]
     if len(given) != 1:
-        names = ", ".join("--" + name.replace("_of", "").replace("_", "-") for name in DOMAINS)
+        names = ", ".join("--" + name.replace("_of", "").replace("_", "-") for name in kinds)
         raise click.UsageError(f"{'no domain' if not given else 'more than one domain'}; give one of {names}")
     if len(graph.inputs) != 1:
         raise click.UsageError(f"{graph.name} has {len(graph.inputs)} inputs; domains are for networks with one")
@@ -110,8 +121,8 @@ def domain_of(asked: Mapping[str, Any], graph: SplineGraph, data: DataSource | N
     value, shape = asked[kind], tuple(graph.input_shapes[0])
     if kind == "box":
         return _box(value[0], value[1], shape)
-    if kind == "box_around":
-        return _around(value[0], value[1], shape)
+    if kind in ("box_around", "ball"):
+        return _around(value[0], value[1], shape, ball=kind == "ball")
     if kind == "segment":
         return _segment(value, graph, data)
     margin = asked.get("margin")
@@ -148,7 +159,8 @@ def _bound(text: str, shape: tuple[int, ...]) -> Tensor:
     return flat.expand(shape) if len(numbers) == 1 else flat.reshape(shape)
 
 
-def _around(file: str, radius: str, shape: tuple[int, ...]) -> Domain:
+def _around(file: str, radius: str, shape: tuple[int, ...], *, ball: bool = False) -> Domain:
+    from splinegraph.core.domains.ball import Ball
     from splinegraph.core.values import Box
 
     center = _array(file, shape)
@@ -158,6 +170,8 @@ def _around(file: str, radius: str, shape: tuple[int, ...]) -> Domain:
         size = math.nan
     if not (math.isfinite(size) and size >= 0):
         raise click.UsageError(f"{radius!r} is no radius, such as 0.1")
+    if ball:
+        return Domain(Ball(center, size), f"ball around {file}, radius {radius}", (center[None],), ("x",))
     return Domain(Box.around(center, radius=size), f"box around {file}, radius {radius}", (center[None],), ("x",))
 
 

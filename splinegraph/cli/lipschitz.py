@@ -2,101 +2,99 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from splinegraph.cli.domains import box_options
+from splinegraph.cli.domains import BOUNDED, bounded_options
 from splinegraph.cli.options import TARGET, model_options
 
-if TYPE_CHECKING:
-    from splinegraph.analyses.lipschitz.bound import LipschitzBound
-
 __all__ = ["lipschitz"]
+
+_WORK = (
+    click.option("--global", "everywhere", is_flag=True, help="On all of space; the default."),
+    click.option(
+        "--norm", type=click.Choice(["1", "2", "inf"]), default="2", show_default=True,
+        help="Of inputs and outputs alike.",
+    ),
+    click.option(
+        "--tol", type=click.FloatRange(min=0), default=1e-6, show_default=True, metavar="T",
+        help="Stop when both ends are as close as this, relative to them.",
+    ),
+    click.option(
+        "--budget", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
+        help="Stop after so many seconds; both ends hold whenever it stops. 0: the product of norms alone.",
+    ),
+    click.option("--certify", is_flag=True, help="Check what proves the upper end, by other code, and say so."),
+    click.option(
+        "--verify", "verified", type=click.Path(path_type=Path), metavar="FILE",
+        help="Bound nothing: check a certificate.npz of an earlier --out against the model.",
+    ),
+    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write the files below to DIR."),
+    click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures into DIR."),
+    click.option(
+        "--json", "json_to", metavar="FILE",
+        help="Write the result as JSON to a file; `-` is stdout, and then nothing else is printed there.",
+    ),
+    click.option("--quiet", "-q", is_flag=True, help="Print no summary and no progress."),
+)  # fmt: skip
+
+
+def _work_options(command: Any) -> Any:
+    for option in reversed(_WORK):
+        command = option(command)
+    return command
 
 
 @click.command(short_help="Bound how far the output of a network can move.", epilog=TARGET)
 @model_options
-@box_options
-@click.option(
-    "--norm", type=click.Choice(["1", "2", "inf"]), default="2", show_default=True, help="Of inputs and outputs."
-)
-@click.option(
-    "--tol", type=click.FloatRange(min=0), default=1e-6, show_default=True, metavar="T",
-    help="Stop when both ends are as close as this, relative to them.",
-)  # fmt: skip
-@click.option(
-    "--budget", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
-    help="Stop after so many seconds; both ends are valid whenever it stops.",
-)  # fmt: skip
-@click.option(
-    "--json", "json_to", metavar="FILE",
-    help="Write the result as JSON to a file; `-` is stdout, and then nothing else is printed there.",
-)  # fmt: skip
+@bounded_options
+@_work_options
 @click.pass_context
 def lipschitz(
-    ctx: click.Context, /, norm: str, tol: float, budget: float, json_to: str | None, trust: bool,
-    box: tuple[str, str] | None, box_around: tuple[str, str] | None, **asked: Any,
+    ctx: click.Context, /, everywhere: bool, certify: bool, verified: Path | None, out: Path | None, figures: bool,
+    json_to: str | None, quiet: bool, trust: bool, **asked: Any,
 ) -> None:  # fmt: skip
-    """Give lower and upper bounds of a network's Lipschitz constant, on a box or on all of space.
+    """Give lower and upper bounds of a network's Lipschitz constant, on a box, in a ball or on all of space.
 
-    Exit codes: 0 both ends found, 1 the upper end is infinite, 2 bad input.
+    Samples of --data are where the search for the lower end starts. --out writes lipschitz.json, certificate.npz
+    (what proves the upper end, for --verify), nodes.csv (the constants of all operators) and lipschitz.svg, .png.
+    Ctrl-C keeps both ends found so far.
+
+    Exit codes: 0 both ends found, or verified; 1 the upper end is infinite, a check failed, or interrupted; 2 bad
+    input.
 
     \b
     Examples:
       splinegraph lipschitz net.py
-      splinegraph lipschitz model.onnx --norm inf --box -1 1
-      splinegraph lipschitz model.py --box-around x.npy 0.1 --budget 300
+      splinegraph lipschitz model.onnx --norm inf --box -1 1 --certify
+      splinegraph lipschitz model.py --box-around x.npy 0.1 --budget 300 --out bound/
+      splinegraph lipschitz model.py --verify bound/certificate.npz
     """
-    import math
+    from splinegraph.cli.lipschitz_files import prepare_folder, write_results
+    from splinegraph.cli.lipschitz_table import render
+    from splinegraph.cli.lipschitz_work import Work
+    from splinegraph.cli.output import results_on_stdout, wrote
 
-    from splinegraph.analyses.lipschitz.lipschitz import lipschitz as bound
-    from splinegraph.cli.domains import domain_of
-    from splinegraph.cli.opening import open_graph
-    from splinegraph.cli.output import prepare, results_on_stdout
-    from splinegraph.cli.progress import stages
-    from splinegraph.cli.request import Request
-    from splinegraph.export.files import write_json
-
-    prepare(None, json_to)
-    with results_on_stdout(only=json_to == "-") as write, stages(shown=True) as progress:
-        opened = open_graph(Request(**asked), trust=trust, command=ctx.command_path, progress=progress)
-        boxes = {"box": box, "box_around": box_around}
-        domain = domain_of(boxes, opened.graph, opened.data).on if box or box_around else None
-        progress("bounding")
-        found = bound(opened.graph, math.inf if norm == "inf" else int(norm), domain, tol=tol, budget=budget)
-        result = {"graph": opened.graph.name, "domain": box or box_around, **found.to_dict()}
-        if json_to == "-":
-            write(json.dumps(result, indent=2, allow_nan=False))
-        elif json_to is not None:
-            write_json(result, Path(json_to))
-    if json_to != "-":
-        _show(found)
-    ctx.exit(0 if math.isfinite(found.upper) else 1)
+    _check_domains(asked, everywhere, verified)
+    prepare_folder(out, json_to)
+    with results_on_stdout(only=json_to == "-") as write:
+        work = Work(ctx.command_path, asked, quiet=quiet, trust=trust)
+        found = work.bound(certify=certify) if verified is None else work.verify(verified)
+        files = write_results(found, out, json_to, write, figures=figures)
+    if not quiet and json_to != "-":
+        render(found)
+    for path in files:
+        click.echo(wrote(path), err=json_to == "-")
+    ctx.exit(0 if found.ok else 1)
 
 
-def _show(found: LipschitzBound) -> None:
-    """Print both ends, the methods, and the operators that add most."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from splinegraph.analyses.lipschitz.bound import norm_name
-
-    console = Console(highlight=False, markup=False, emoji=False)
-    norm = norm_name(found.norm)
-    console.print(
-        f"Lipschitz constant in l{norm}: {found.lower:.8g} to {found.upper:.8g} ({found.kind}, {found.method})"
-    )
-    methods = Table("method", "side", "bound", "seconds", "note", box=None, pad_edge=False)
-    for rung in found.rungs:
-        methods.add_row(rung.method, rung.side, rung.text, f"{rung.seconds:.2f}", rung.note)
-    console.print(methods)
-    if found.product is not None:
-        nodes = Table("node", "operator", "own", "from the input", box=None, pad_edge=False)
-        for entry in found.product.nodes:
-            own = ", ".join(f"{k:.4g}" for k in entry.own)
-            if any(k != 1 for k in entry.own):
-                nodes.add_row(entry.node.name, entry.node.op.label, own, f"{entry.total:.4g}")
-        console.print(nodes)
+def _check_domains(asked: Mapping[str, Any], everywhere: bool, verified: Path | None) -> None:
+    """Refuse two domains, or one beside a certificate that holds its own."""
+    given = ["--" + name.replace("_", "-") for name in BOUNDED if asked[name]] + ["--global"] * everywhere
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join(given)} are more than one domain; give one")
+    if verified is not None and given:
+        raise click.UsageError(f"a certificate holds its domain; leave out {given[0]}")

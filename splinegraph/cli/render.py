@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from splinegraph.analyses.report.graph import GraphSection, InputsSection, NodeRow
+from splinegraph.analyses.report.lipschitz import LipschitzSection
 from splinegraph.analyses.report.maps import BoundarySection, MapsSection
 from splinegraph.analyses.report.regions import RegionsSection
 from splinegraph.analyses.report.report import Report
@@ -189,6 +190,10 @@ def _regions(console: Console, section: RegionsSection, hint: str) -> None:
     _title(console, "regions", section.headline, "dim" if section.cells is None and not section.chords else "")
 
 
+def _lipschitz(console: Console, section: LipschitzSection, hint: str) -> None:
+    _title(console, "lipschitz", section.headline, "dim" if section.domain is None else "")
+
+
 def _class(number: int, name: str | None) -> str:
     """Return the number of a class, and its name if it has one."""
     if not name:
@@ -204,5 +209,6 @@ RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {
     BoundarySection: _boundary,
     MapsSection: _maps,
     RegionsSection: _regions,
+    LipschitzSection: _lipschitz,
 }
 """How each kind of section is shown."""

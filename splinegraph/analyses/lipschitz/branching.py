@@ -1,9 +1,8 @@
-"""Branch and bound over the sides of units' kinks, to the l2 constant itself."""
+"""Branch and bound over the sides of units' kinks, to the constant itself."""
 
 from __future__ import annotations
 
 import heapq
-import itertools
 import math
 import time
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from splinegraph.analyses.lipschitz.sdp.inequality import Inequality
-from splinegraph.analyses.lipschitz.sdp.interior import solve, start
-from splinegraph.analyses.lipschitz.sides import Sides
+from splinegraph.analyses.lipschitz.branches import Branches
+from splinegraph.analyses.lipschitz.domain import Domain
+from splinegraph.analyses.lipschitz.tree import EMPTY, OPEN, Tree
 from splinegraph.analyses.lipschitz.units import FREE, LEFT, RIGHT, Units
 
 __all__ = ["Branched", "branch"]
@@ -21,11 +20,8 @@ __all__ = ["Branched", "branch"]
 Floats = NDArray[np.float64]
 States = NDArray[np.int8]
 
-ROUNDING = 1e-12
-"""Relative margin of norms of dense matrices."""
-
-ACCURATE = 1e-4
-"""Relative accuracy of the bound of a branch that is split further."""
+LONG = (300, 60.0)
+"""Branches looked at, and seconds left, from which on compiling the steps pays; it takes up to 20 s, once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,45 +31,61 @@ class Branched:
     Parameters
     ----------
     lower, upper : float
-        Of the l2 constant.
+        Of the constant.
     complete : bool
         Whether they are as close as asked.
+    interrupted : bool
+        Whether Ctrl-C ended it.
     nodes, programs : int
         Branches looked at, and linear programs solved.
     witness : array of shape (n0,) or None
         Where the lower bound is attained, if this search found it.
+    tree : Tree or None
+        What proves the upper bound; None if it became too large to keep.
     """
 
     lower: float
     upper: float
     complete: bool
+    interrupted: bool
     nodes: int
     programs: int
     witness: Floats | None
+    tree: Tree | None
 
 
 @dataclass(frozen=True, eq=False)
-class _Branch:
+class _Open:
     states: States
+    data: Floats
+    guess: Floats | None  # an input inside
+    node: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    states: States | None  # None if no input is there; then the data prove that
     upper: float
-    T: Floats
-    vector: Floats | None
+    data: Floats
+    guess: Floats | None
 
 
 def branch(
     units: Units,
     *,
-    box: tuple[Floats, Floats] | None = None,
+    norm: float = 2,
+    domain: Domain | None = None,
     lower: float = 0.0,
     tol: float = 1e-6,
     deadline: float | None = None,
 ) -> Branched:
-    """Return lower and upper bounds of the l2 constant that meet, or what is known when time is up.
+    """Return lower and upper bounds of the constant that meet, or what is known when time is up or on Ctrl-C.
 
     Parameters
     ----------
     units : Units
-    box : pair of arrays of shape (n0,), optional
+    norm : {1, 2, inf}
+    domain : Domain, optional
         Where inputs lie; without it all of space.
     lower : float
         A lower bound that is known.
@@ -84,108 +96,109 @@ def branch(
 
     Notes
     -----
-    A branch says of some units on which side of their kink they are. Its bound is that of the matrix inequality
-    of the units that are left, from the multipliers of the branch before; sides that no input has together are
-    found by a linear program.
+    A branch says of some units on which side of their kink they are. In l2 its bound is that of the matrix
+    inequality of the units that are left, from the multipliers of the branch before; otherwise that of the entries
+    of all Jacobians with slopes in their ranges. A bound that is cheap comes first, linear programs, which find
+    sides that no input has together, last. The branch with the largest bound is split next.
     """
-    search = _Search(units, box, lower, tol, deadline)
+    search = _Search(units, norm, Domain() if domain is None else domain, lower, tol, deadline)
     return search.run()
 
 
 class _Search:
     def __init__(
-        self, units: Units, box: tuple[Floats, Floats] | None, lower: float, tol: float, deadline: float | None
+        self, units: Units, norm: float, domain: Domain, lower: float, tol: float, deadline: float | None
     ) -> None:
-        self.units = units.reduced() if box is None else units
-        self.sides = Sides(self.units, box)
+        self.branches = Branches(units, norm, domain)
         self.best, self.tol, self.deadline = lower, tol, deadline
         self.witness: Floats | None = None
         self.nodes = 0
+        self.tree = Tree()
+        self.heap: list[tuple[float, int, _Open]] = []
+        self.stuck = 0.0  # the bound of branches that cannot be split
 
     @property
     def enough(self) -> float:
-        """Squares of norms up to which a branch is of no interest."""
-        return (self.best * (1 + self.tol)) ** 2
+        """Norms up to which a branch is of no interest."""
+        return self.best * (1 + self.tol)
 
     def run(self) -> Branched:
-        states = np.full(self.units.count, FREE, dtype=np.int8)
-        root = self._root(states)
-        order = itertools.count()
-        heap = [(-root.upper, next(order), root)]
-        stuck = 0.0  # the bound of branches that cannot be split
-        while heap and -heap[0][0] > self.enough:
-            if self.deadline is not None and time.monotonic() > self.deadline:
+        units = self.branches.units
+        states = self.branches.settled(np.full(units.count, FREE, dtype=np.int8))
+        upper, data = self.branches.root(units.fixed(states)[0], self.deadline)
+        heapq.heappush(self.heap, (-upper, 0, _Open(states, data, None, self.tree.leaf(data))))
+        interrupted = False
+        while self.heap and -self.heap[0][0] > self.enough:
+            if self._left() < 0:
                 break
-            _, _, top = heapq.heappop(heap)
-            unit = self._choose(top)
-            if unit is None:
-                stuck = max(stuck, top.upper)
-                continue
-            for side in (RIGHT, LEFT):
-                child = self._child(top, unit, side)
-                if child is not None:
-                    heapq.heappush(heap, (-child.upper, next(order), child))
-        open_ = max(stuck, -heap[0][0] if heap else 0.0)
-        upper = max(math.sqrt(open_), self.best * (1 + self.tol))
-        return Branched(self.best, upper, open_ <= self.enough, self.nodes, self.sides.programs, self.witness)
+            self.branches.compiled |= self.nodes > LONG[0] and self._left() > LONG[1]
+            try:
+                unit, sides = self._looked_at(self.heap[0][2])
+            except KeyboardInterrupt:  # the branch is still among the open ones
+                interrupted = True
+                break
+            self._replace(unit, sides)
+        open_ = max(self.stuck, -self.heap[0][0] if self.heap else 0.0)
+        return Branched(
+            self.best, max(open_, self.enough), open_ <= self.enough, interrupted, self.nodes,
+            self.branches.sides.programs, self.witness, self.tree if self.tree.kept else None,
+        )  # fmt: skip
 
-    def _root(self, states: States) -> _Branch:
-        inequality = Inequality(self.units.reduced())
-        T = start(inequality)
-        if T is None:
-            return _Branch(states, math.inf, np.ones(self.units.count), None)
-        solved = solve(inequality, T, tol=ACCURATE, deadline=self.deadline)
-        return _Branch(states, inequality.certified(solved.T), solved.T, inequality.least(solved.T)[1])
+    def _left(self) -> float:
+        return math.inf if self.deadline is None else self.deadline - time.monotonic()
 
-    def _choose(self, branch: _Branch) -> int | None:
-        """Return the unit whose two sides differ most in the worst direction; None if none can be split."""
-        free = np.flatnonzero(branch.states == FREE)
-        if branch.vector is None or not len(free):
-            return None
-        left, _ = self.units.fixed(branch.states)
-        left = left.reduced()
-        own = branch.vector[left.inputs :]
-        seen = left.forms.T @ branch.vector
-        # how much the multiplier's term (s - low)(high - s) adds
-        score = branch.T * (own - left.low * seen) * (left.high * seen - own)
-        allowed = ~np.isnan(self.units.slopes[0, free]) & self.sides.decidable(branch.states)[free]
+    def _replace(self, unit: int | None, sides: list[_Side]) -> None:
+        """Put the sides of the first branch in its place; or keep it as it is if it has none."""
+        value, _, parent = heapq.heappop(self.heap)
+        if unit is None:
+            self.stuck = max(self.stuck, -value)
+            return
+        nodes = [self.tree.leaf(side.data, EMPTY if side.states is None else OPEN) for side in sides]
+        self.tree.split(parent.node, unit, (nodes[0], nodes[1]))
+        for side, node in zip(sides, nodes, strict=True):
+            if side.states is not None and side.upper > self.enough:
+                heapq.heappush(self.heap, (-side.upper, node, _Open(side.states, side.data, side.guess, node)))
+            self.nodes += 1
+
+    def _looked_at(self, top: _Open) -> tuple[int | None, list[_Side]]:
+        """Return the unit to split, and both sides; None if there is no such unit."""
+        free = np.flatnonzero(top.states == FREE)
+        left, seen = self.branches.units.fixed(top.states)
+        allowed = self.branches.splittable(top.states, seen)[free]
         if not allowed.any():
-            return None
-        score = np.where(allowed, score, -math.inf)
-        return int(free[int(score.argmax())])
-
-    def _child(self, parent: _Branch, unit: int, side: int) -> _Branch | None:
-        """Return one side of a split; None if no input is there, or its bound is of no interest."""
-        self.nodes += 1
-        states = parent.states.copy()
-        states[unit] = side
-        left, seen = self.units.fixed(states)
-        possible, x = self.sides.possible(states, seen)
-        if not possible:
-            return None
+            return None, []
+        x = self.branches.rounded(top.states, left, top.data)
         if x is not None:
             self._look(x)
-        rest = np.flatnonzero(parent.states == FREE) != unit
-        if not left.count:
-            norm = float(np.linalg.norm(left.outputs, 2)) * (1 + ROUNDING)
-            found = _Branch(states, min(norm**2, parent.upper), parent.T[rest], None)
-            return found if found.upper > self.enough else None
-        inequality = Inequality(left.reduced())
-        T = parent.T[rest]
-        solved = solve(inequality, T, tol=ACCURATE, below=self.enough, deadline=self.deadline, near=True)
-        upper = min(inequality.certified(solved.T), parent.upper)
+        scores = np.where(allowed, self.branches.scores(left, top.data), -math.inf)
+        unit = int(free[int(scores.argmax())])
+        return unit, [self._side(top, unit, side) for side in (LEFT, RIGHT)]
+
+    def _side(self, parent: _Open, unit: int, side: int) -> _Side:
+        """Return what is known of one side of a split: its bound first, then whether there are such inputs."""
+        states = parent.states.copy()
+        states[unit] = side
+        settled = self.branches.settled(states)
+        left, seen = self.branches.units.fixed(settled)
+        rest = settled[parent.states == FREE] == FREE
+        data = parent.data[rest] if len(parent.data) else parent.data
+        upper, data = self.branches.bound(left, data, self.enough, self.deadline)
         if upper <= self.enough:
-            return None
-        return _Branch(states, upper, solved.T, inequality.least(solved.T)[1])
+            return _Side(settled, upper, data, None)
+        if not np.array_equal(settled, states):
+            _, seen = self.branches.units.fixed(states)
+        possible, x, y = self.branches.sides.possible(states, seen, parent.guess)
+        if not possible:
+            return _Side(None, 0.0, y, None)
+        if x is not None and x is not parent.guess:
+            self._look(x)
+        return _Side(settled, upper, data, x)
 
     def _look(self, x: Floats) -> None:
-        """Raise the lower bound to the norm at a point inside a cell, and of cells next to it."""
-        if np.isnan(self.units.slopes).any():
+        """Raise the lower bound to the norm at a point inside a cell."""
+        if not self.branches.kinked.all():
             return
-        value = self._norm_at(x)
+        x = self.branches.domain.nearest(x[None])[0]
+        value = self.branches.at(x)
         if value > self.best:
             self.best, self.witness = value, x
-
-    def _norm_at(self, x: Floats) -> float:
-        left, _ = self.units.fixed(self.units.states(x))
-        return float(np.linalg.norm(left.outputs, 2)) * (1 - ROUNDING)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from splinegraph.analyses.lipschitz.domain import Domain
 from splinegraph.analyses.lipschitz.jacobians import ROUNDING, matrices, norms
 from splinegraph.core.graph import SplineGraph
-from splinegraph.core.values import Box
 
 __all__ = ["Witness", "climb"]
 
@@ -37,10 +37,9 @@ class Witness:
 def climb(
     graph: SplineGraph,
     norm: float,
-    boxes: Sequence[Box] | None,
+    domain: Domain,
     *,
     starts: Sequence[Tensor] | None = None,
-    free: Tensor | None = None,
     count: int = 64,
     rounds: int = 30,
     deadline: float | None = None,
@@ -52,12 +51,10 @@ def climb(
     ----------
     graph : SplineGraph
     norm : {1, 2, inf}
-    boxes : sequence of Box, optional
-        Where points must lie, one per input.
+    domain : Domain
+        Where points must lie; norms are those of the map's columns of inputs that can move there.
     starts : sequence of Tensor of shape (S, *in), optional
         Points to start from, besides random ones.
-    free : Tensor of shape (n,), bool, optional
-        Entries of the inputs that can move; norms are those of the map's columns of these.
     count : int
         Random starts.
     rounds : int
@@ -71,20 +68,19 @@ def climb(
     Each round moves every start by a random step of a random length, across whatever facets lie between, and
     keeps it where the norm grew: two passes per output and round. Points on a boundary are no witnesses.
     """
-    if boxes is not None:
-        boxes = [Box(*(side.detach().cpu().double() for side in box)) for box in boxes]
     draw = torch.Generator().manual_seed(seed)
-    sizes, points = _starts(graph, boxes, starts, count, draw)
-    values = _norms_at(graph, norm, points, free)
+    sizes, points = _starts(graph, domain, starts, count, draw)
+    values = _norms_at(graph, norm, points, domain.free)
     for _ in range(rounds):
         if deadline is not None and time.monotonic() > deadline:
             break
         scale = torch.tensor(SCALES, dtype=torch.float64)[torch.randint(len(SCALES), (len(values),), generator=draw)]
         moved = tuple(
-            _inside(x + _spread(scale, x) * s * torch.randn(x.shape, generator=draw, dtype=torch.float64), boxes, i)
-            for i, (x, s) in enumerate(zip(points, sizes, strict=True))
+            x + _spread(scale, x) * s * torch.randn(x.shape, generator=draw, dtype=torch.float64)
+            for x, s in zip(points, sizes, strict=True)
         )
-        found = _norms_at(graph, norm, moved, free)
+        moved = _inside(domain, moved)
+        found = _norms_at(graph, norm, moved, domain.free)
         better = found > values
         points = tuple(torch.where(_spread(better, x), y, x) for x, y in zip(points, moved, strict=True))
         values = torch.where(better, found, values)
@@ -95,25 +91,25 @@ def climb(
 
 
 def _starts(
-    graph: SplineGraph, boxes: Sequence[Box] | None, starts: Sequence[Tensor] | None, count: int, draw: torch.Generator
+    graph: SplineGraph, domain: Domain, starts: Sequence[Tensor] | None, count: int, draw: torch.Generator
 ) -> tuple[list[Tensor | float], tuple[Tensor, ...]]:
     """Return the size of a step per input, and the points to start from."""
     sizes: list[Tensor | float] = []
     points = []
     for i, shape in enumerate(graph.input_shapes):
-        if boxes is None:
+        if domain.boxes is None or not domain.boxes[i].bounded:
             scale = 10 ** (2 * torch.rand(count, generator=draw, dtype=torch.float64) - 1)
             x = torch.randn(count, *shape, generator=draw, dtype=torch.float64)
             x = x * _spread(scale, x)
             sizes.append(1.0)
         else:
-            low, high = boxes[i]
+            low, high = (side.detach().cpu().double() for side in domain.boxes[i])
             x = low + torch.rand(count, *shape, generator=draw, dtype=torch.float64) * (high - low)
             sizes.append((high - low) / 2)
         if starts is not None:
-            x = torch.cat([_inside(starts[i].detach().cpu().double(), boxes, i), x])
+            x = torch.cat([starts[i].detach().cpu().double(), x])
         points.append(x)
-    return sizes, tuple(points)
+    return sizes, _inside(domain, tuple(points))
 
 
 def _norms_at(graph: SplineGraph, norm: float, points: tuple[Tensor, ...], free: Tensor | None) -> Tensor:
@@ -123,10 +119,13 @@ def _norms_at(graph: SplineGraph, norm: float, points: tuple[Tensor, ...], free:
     return torch.where(boundary | ~found.isfinite(), -1.0, found)
 
 
-def _inside(x: Tensor, boxes: Sequence[Box] | None, i: int) -> Tensor:
-    if boxes is None:
-        return x
-    return x.clamp(boxes[i].lower, boxes[i].upper)
+def _inside(domain: Domain, points: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Return the nearest points of the domain."""
+    if domain.boxes is None:
+        return points
+    together = torch.cat([x.flatten(1) for x in points], dim=1)
+    parts = torch.from_numpy(domain.nearest(together.numpy())).split([x[0].numel() for x in points], dim=1)
+    return tuple(part.reshape(x.shape) for part, x in zip(parts, points, strict=True))
 
 
 def _spread(values: Tensor, x: Tensor) -> Tensor:

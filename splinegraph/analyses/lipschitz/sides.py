@@ -16,6 +16,12 @@ Floats = NDArray[np.float64]
 THIN = 1e-11
 """Sets of inputs thinner than this, relative to the functionals that bound them, are below the rounding of those."""
 
+INSIDE = 1e-5
+"""How far inside, relative to what bounds them, points are looked for first."""
+
+MOST_INPUTS = 40
+"""Above that, programs go to a solver for sparse ones at once."""
+
 FAR = 1e6
 """How far from zero inputs are taken to lie where there is no domain, for the residual of a program's dual."""
 
@@ -35,31 +41,43 @@ class Sides:
         # functionals of one block that are independent take any values together
         self.free = box is None and len(units.blocks) == 1 and np.linalg.matrix_rank(first) == units.count
 
-    def decidable(self, states: NDArray[np.int8]) -> NDArray[np.bool_]:
-        """Return of which free units a side says something about inputs: those of the first block that has some."""
-        if self.free:
-            return np.asarray(states == FREE)
-        found = np.zeros(len(states), dtype=bool)
-        for block in self.units.blocks:
-            part = slice(block.start, block.stop)
-            if (states[part] == FREE).any():
-                found[part] = states[part] == FREE
-                break
-        return found
-
-    def possible(self, states: NDArray[np.int8], seen: Floats) -> tuple[bool, Floats | None]:
-        """Return whether some inputs have these sides, and one inside if there is one.
+    def possible(
+        self, states: NDArray[np.int8], seen: Floats, guess: Floats | None = None
+    ) -> tuple[bool, Floats | None, Floats]:
+        """Return whether some inputs have these sides, one inside if one is known, and multipliers of 'no'.
 
         Parameters
         ----------
         states : array of shape (n,)
         seen : array of shape (n0 + free + 1, n)
             Functionals of all units, by `Units.fixed`.
+        guess : array of shape (n0,), optional
+            An input that may be inside.
 
         Notes
         -----
-        'No' is proved by the program's dual, whose sum of inequalities is worked out anew.
+        'No' is proved by the program's dual, whose sum of inequalities is worked out anew. Its multipliers belong
+        to the units that `_walls` lists.
         """
+        G, h, sure = self._walls(states, seen)
+        nothing = np.zeros(0)
+        if sure is not None:
+            return sure, guess, nothing
+        if guess is not None and bool((G @ guess < h - 1e-9 * (1 + np.abs(h))).all()):
+            return True, guess, nothing
+        self.programs += 1
+        found = self._nearest(G, h) if G.shape[1] <= MOST_INPUTS else None
+        return found or self._deepest(G, h)
+
+    def empty(self, states: NDArray[np.int8], seen: Floats, y: Floats) -> bool:
+        """Return whether multipliers prove that no input has these sides."""
+        G, h, sure = self._walls(states, seen)
+        if sure is not None:
+            return not sure
+        return len(y) == len(h) and self._empty(G, h, y)
+
+    def _walls(self, states: NDArray[np.int8], seen: Floats) -> tuple[Floats, Floats, bool | None]:
+        """Return G x <= h, of unit rows, of the units whose functional of the inputs is known; or the answer."""
         n0 = self.units.inputs
         held = (states != FREE) & ~seen[n0:-1].any(axis=0)
         sign = np.where(states[held] == RIGHT, 1.0, -1.0)
@@ -67,18 +85,45 @@ class Sides:
         norms = np.linalg.norm(G, axis=1)
         flat = norms <= 1e-13 * np.linalg.norm(self.units.forms[:, held], axis=0)
         if bool((h[flat] < 0).any()):
-            return False, None
+            return G, h, False
         G, h = G[~flat] / norms[~flat, None], h[~flat] / norms[~flat]
-        if not len(h) or self.free:
-            return True, None
-        return self._inside(G, h)
+        return G, h, True if not len(h) or self.free else None
 
-    def _inside(self, G: Floats, h: Floats) -> tuple[bool, Floats | None]:
-        """Return whether G x <= h has an interior, and a point there."""
+    def _nearest(self, G: Floats, h: Floats) -> tuple[bool, Floats | None, Floats] | None:
+        """Return what the point nearest to zero that lies well inside says; None if there is none, without proof.
+
+        Nonnegative least squares gives the point, or the multipliers of the proof (Lawson and Hanson 1974, ch. 23).
+        """
+        from scipy.optimize import nnls
+
+        count, n0 = G.shape
+        rows, level = G, h
+        if self.box is not None:
+            eye = np.eye(n0)
+            rows, level = np.concatenate([G, eye, -eye]), np.concatenate([h, self.box[1], -self.box[0]])
+        size = float(np.abs(level).max()) or 1.0
+        goal = level / size  # a box is not left, but its sides may be met
+        goal[:count] -= INSIDE
+        E = np.concatenate([-rows.T, -goal[None]])
+        f = np.zeros(n0 + 1)
+        f[-1] = 1.0
+        try:
+            y, residual = nnls(E, f)
+        except RuntimeError:  # too many steps
+            return None
+        if residual > 1e-8:
+            r = E @ y - f
+            x = -size * r[:-1] / r[-1]
+            if self.box is not None:
+                x = np.clip(x, *self.box)
+            return (True, x, np.zeros(0)) if bool((G @ x < h).all()) else None
+        return (False, None, y[:count]) if self._empty(G, h, y[:count]) else None
+
+    def _deepest(self, G: Floats, h: Floats) -> tuple[bool, Floats | None, Floats]:
+        """Return whether G x <= h has an interior, a point there, or multipliers that prove that it has none."""
         from scipy.optimize import linprog
 
-        self.programs += 1
-        n0 = G.shape[1]
+        n0, nothing = G.shape[1], np.zeros(0)
         width = 1.0 if self.box is None else float((self.box[1] - self.box[0]).max()) or 1.0
         sides = [(None, None)] * n0 if self.box is None else list(zip(*self.box, strict=True))
         cost = np.zeros(n0 + 1)
@@ -86,11 +131,12 @@ class Sides:
         found = linprog(
             cost, A_ub=np.column_stack([G, np.ones(len(h))]), b_ub=h, bounds=[*sides, (None, width)], method="highs"
         )
-        if found.status == 0:
-            if found.x[-1] > THIN * width:
-                return True, np.asarray(found.x[:-1])
-            return not self._empty(G, h, -np.asarray(found.ineqlin.marginals)), None
-        return True, None
+        if found.status != 0:
+            return True, None, nothing
+        if found.x[-1] > THIN * width:
+            return True, np.asarray(found.x[:-1]), nothing
+        y = -np.asarray(found.ineqlin.marginals)
+        return not self._empty(G, h, y), None, y
 
     def _empty(self, G: Floats, h: Floats, y: Floats) -> bool:
         """Return whether multipliers y >= 0 show that G x <= h has no interior: y' (h - G x) <= 0 for all x."""

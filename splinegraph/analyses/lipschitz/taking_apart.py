@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from splinegraph.analyses.lipschitz.functions import Elementwise
 from splinegraph.analyses.lipschitz.units import Block, Units
 from splinegraph.core.affine import AffineOperator
 from splinegraph.core.graph import Node, SplineGraph
@@ -38,13 +41,16 @@ def units(graph: SplineGraph, boxes: Mapping[str, Box] | None = None) -> Units |
     with torch.no_grad():
         operators = graph.resolved(torch.float64, torch.device("cpu"), 1)
         facts = _Facts(graph, boxes)
-        rooms = [facts.room(node, operators[node.name]) for node in graph.operators]
-        if None in rooms:
-            return None
-        total = sum(room for room in rooms if room is not None)
+        plans: dict[str, _Plan] = {}
+        for node in graph.operators:
+            plan = facts.plan(node, operators[node.name])
+            if plan is None:
+                return None
+            plans[node.name] = plan
+        total = sum(plan.room for plan in plans.values())
         if (sum(sizes) + total + 1) * max(math.prod(node.shape) for node in graph.nodes) > MOST_ENTRIES:
             return None
-        builder = _Builder(facts, sum(sizes), total)
+        builder = _Builder(facts, plans, sum(sizes), total)
         starts, at = [], 0
         for shape, size in zip(graph.input_shapes, sizes, strict=True):
             rows = torch.zeros(builder.rows, 1, *shape, dtype=torch.float64)
@@ -55,21 +61,32 @@ def units(graph: SplineGraph, boxes: Mapping[str, Box] | None = None) -> Units |
     return builder.finish(torch.cat([out.flatten(1) for out in outputs], dim=1))
 
 
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """How many units a node makes: of elementwise operators with ranges of slopes, or of maxima."""
+
+    room: int
+    slopes: tuple[Tensor, Tensor] | None = None
+    contest: tuple[Tensor, float] | None = None
+
+
 class _Facts:
     """What is known of the nodes' units on the domain."""
 
     def __init__(self, graph: SplineGraph, boxes: Mapping[str, Box] | None) -> None:
         self.graph, self.boxes = graph, boxes
 
-    def room(self, node: Node, operator: Operator) -> int | None:
-        """Return how many units a node makes; None if it cannot be taken apart."""
+    def plan(self, node: Node, operator: Operator) -> _Plan | None:
+        """Return what a node becomes; None if it cannot be taken apart."""
         if isinstance(operator, AffineOperator):
-            return 0
+            return _Plan(0)
         slopes = self.slopes(node, operator)
         if slopes is not None:
-            return int((slopes[0] < slopes[1]).sum())
+            return _Plan(int((slopes[0] < slopes[1]).sum()), slopes=slopes)
         contest = self.contest(node, operator)
-        return None if contest is None else int((contest[0] >= 0).sum()) - len(contest[0])
+        if contest is None:
+            return None
+        return _Plan(int((contest[0] >= 0).sum()) - len(contest[0]), contest=contest)
 
     def slopes(self, node: Node, operator: Operator) -> tuple[Tensor, Tensor] | None:
         """Return the range of each unit's slope, if the operator is elementwise and they are finite."""
@@ -114,8 +131,8 @@ class _Facts:
 class _Builder:
     """The units made so far. A node's value is its forms, one row per entry of z, and last the constants."""
 
-    def __init__(self, facts: _Facts, inputs: int, count: int) -> None:
-        self.facts, self.inputs = facts, inputs
+    def __init__(self, facts: _Facts, plans: Mapping[str, _Plan], inputs: int, count: int) -> None:
+        self.facts, self.plans, self.inputs = facts, plans, inputs
         self.rows = inputs + count + 1
         self.used = 0
         self.forms = torch.zeros(self.rows, count, dtype=torch.float64)
@@ -129,13 +146,12 @@ class _Builder:
             value = operator.linear(*args)
             value[-1] = operator.forward(*(arg[-1] for arg in args))
             return value
-        slopes = self.facts.slopes(node, operator)
-        if slopes is not None:
-            value = self._elementwise(node, operator, args[0].flatten(1), *slopes)
+        plan = self.plans[node.name]
+        if plan.slopes is not None:
+            value = self._elementwise(node, operator, args[0].flatten(1), *plan.slopes)
         else:
-            contest = self.facts.contest(node, operator)
-            assert contest is not None
-            columns, sign = contest
+            assert plan.contest is not None
+            columns, sign = plan.contest
             value = sign * self._maxima(node.name, sign * torch.cat([arg.flatten(1) for arg in args], dim=1), columns)
         return value.reshape(self.rows, *node.shape)
 
@@ -145,14 +161,16 @@ class _Builder:
         low, high, kinks = self.low.numpy(), self.high.numpy(), self.kinks.numpy()
         return Units(forms, last, outputs[:-1].numpy(), self.inputs, low, high, kinks, tuple(self.blocks))
 
-    def _add(self, name: str, forms: Tensor, low: Tensor, high: Tensor, kinks: Tensor) -> Tensor:
+    def _add(
+        self, name: str, forms: Tensor, low: Tensor, high: Tensor, kinks: Tensor, function: Elementwise | None = None
+    ) -> Tensor:
         """Add units; return their own forms."""
         start, stop = self.used, self.used + forms.shape[1]
         if stop == start:
             return forms
         self.forms[:, start:stop], self.kinks[:, start:stop] = forms, kinks
         self.low[start:stop], self.high[start:stop] = low, high
-        self.blocks.append(Block(name, start, stop))
+        self.blocks.append(Block(name, start, stop, function))
         self.used = stop
         own = torch.zeros_like(forms)
         own[self.inputs + start : self.inputs + stop] = torch.eye(stop - start, dtype=torch.float64)
@@ -165,14 +183,15 @@ class _Builder:
         value[-1] += operator.forward(at.reshape(node.shape)).reshape(-1) - low * at
         switching = self.facts.switching(node, operator)
         kinks = torch.full((2, len(low)), math.nan, dtype=torch.float64)
+        function: Elementwise | None = Elementwise(operator, tuple(node.shape), np.flatnonzero(live.numpy()))
         moved, height = forms[:, live], torch.zeros(int(live.sum()), dtype=torch.float64)
         if isinstance(switching, Breaks) and len(switching.breakpoints) == 1:
             b = float(switching.breakpoints)
-            kinks = switching.slopes
+            kinks, function = switching.slopes, None
             moved = moved.clone()
             moved[-1] -= b  # the unit's kink is at zero, and its value there
             height = (switching.slopes[0] * b + switching.intercepts[0])[live]
-        own = self._add(node.name, moved, low[live], high[live], kinks[:, live])
+        own = self._add(node.name, moved, low[live], high[live], kinks[:, live], function)
         own[-1] += height
         value[:, live] = own
         return value

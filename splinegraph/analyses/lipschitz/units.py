@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from splinegraph.analyses.lipschitz.functions import Elementwise
+
 __all__ = ["Block", "Units"]
 
 Floats = NDArray[np.float64]
@@ -22,11 +24,20 @@ FREE, LEFT, RIGHT = -1, 0, 1
 
 @dataclass(frozen=True)
 class Block:
-    """Units start to stop of one node; none depends on another of them."""
+    """Units start to stop of one node; none depends on another of them.
+
+    Units without a `function` have one kink.
+    """
 
     name: str
     start: int
     stop: int
+    function: Elementwise | None = None
+
+    @property
+    def part(self) -> slice:
+        """Where its units are among all."""
+        return slice(self.start, self.stop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +118,20 @@ class Units:
             Of each unit of this network, the functional u_i of the inputs and the free units; constants in the
             last row.
         """
+        slope = np.where(states == RIGHT, self.slopes[1], self.slopes[0])
+        return self.straightened(states != FREE, slope, np.zeros(self.count))
+
+    def straightened(self, held: NDArray[np.bool_], slope: Floats, intercept: Floats) -> tuple[Units, Floats]:
+        """Return the network where some units are affine, e_i = slope_i u_i + intercept_i, as `fixed` does.
+
+        Parameters
+        ----------
+        held : array of shape (n,), bool
+        slope, intercept : array of shape (n,)
+            Of the units held.
+        """
         n0 = self.inputs
-        free = np.flatnonzero(states == FREE)
+        free = np.flatnonzero(~held)
         place = np.full(self.count, -1)
         place[free] = n0 + np.arange(len(free))
         width = n0 + len(free) + 1
@@ -116,22 +139,21 @@ class Units:
         rows[np.arange(n0), np.arange(n0)] = 1.0
         seen = np.empty((width, self.count))
         for block in self.blocks:
-            part = slice(block.start, block.stop)
-            known = n0 + block.start
+            part, known = block.part, n0 + block.start
             u = self.forms[:known, part].T @ rows[:known]
             u[:, -1] += self.offsets[part]
             seen[:, part] = u.T
-            state = states[part]
-            slope = np.where(state == RIGHT, self.slopes[1, part], self.slopes[0, part])
-            held = state != FREE
-            mine = n0 + np.arange(block.start, block.stop)
-            rows[mine[held]] = slope[held, None] * u[held]
-            rows[mine[~held], place[part][~held]] = 1.0
+            mine, still = n0 + np.arange(block.start, block.stop), held[part]
+            rows[mine[still]] = slope[part][still, None] * u[still]
+            rows[mine[still], -1] += intercept[part][still]
+            rows[mine[~still], place[part][~still]] = 1.0
         start, blocks = 0, []
         for block in self.blocks:
-            stop = start + int((states[block.start : block.stop] == FREE).sum())
+            some = ~held[block.part]
+            stop = start + int(some.sum())
             if stop > start:
-                blocks.append(Block(block.name, start, stop))
+                function = None if block.function is None else block.function.of(some)
+                blocks.append(Block(block.name, start, stop, function))
             start = stop
         left = Units(
             seen[:-1, free], seen[-1, free], (rows[:, :-1].T @ self.outputs), n0, self.low[free], self.high[free],
@@ -142,17 +164,21 @@ class Units:
     def levels(self, X: Floats) -> tuple[Floats, Floats]:
         """Return what each unit sees at inputs of shape (B, n0), and its slope there, both of shape (B, n).
 
-        Of networks whose units all have one kink.
+        The slope at a kink is that to its left.
         """
         z = np.zeros((len(X), self.size))
         z[:, : self.inputs] = X
         seen, slope = np.empty((len(X), self.count)), np.empty((len(X), self.count))
         for block in self.blocks:
-            part, known = slice(block.start, block.stop), self.inputs + block.start
+            part, known = block.part, self.inputs + block.start
             u = z[:, :known] @ self.forms[:known, part] + self.offsets[part]
-            s = np.where(u > 0, self.slopes[1, part], self.slopes[0, part])
+            if block.function is None:
+                s = np.where(u > 0, self.slopes[1, part], self.slopes[0, part])
+                e = s * u
+            else:
+                s, e = block.function.derivatives(u), block.function.values(u)
             seen[:, part], slope[:, part] = u, s
-            z[:, known : self.inputs + block.stop] = s * u
+            z[:, known : self.inputs + block.stop] = e
         return seen, slope
 
     def states(self, x: Floats) -> NDArray[np.int8]:

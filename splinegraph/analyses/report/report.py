@@ -13,7 +13,7 @@ from splinegraph.analyses.provenance import Provenance
 
 # each of these modules registers its sections
 from splinegraph.analyses.report import graph as graph_sections  # noqa: F401
-from splinegraph.analyses.report import maps, regions, units  # noqa: F401
+from splinegraph.analyses.report import lipschitz, maps, regions, units  # noqa: F401
 from splinegraph.analyses.report.labels import Labels
 from splinegraph.analyses.report.registry import SectionKind, chosen
 from splinegraph.analyses.report.study import Progress, Study, prepare

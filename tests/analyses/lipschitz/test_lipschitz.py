@@ -193,10 +193,10 @@ def test_certificates_verify_and_refuse_less() -> None:
     T = start(inequality)
     assert T is not None
     T = solve(inequality, T).T
-    proof = Certificate(graph, Domain(), 2, math.sqrt(inequality.certified(T)), T)
+    proof = Certificate(graph, Domain(), 2, math.sqrt(inequality.certified(T)), "semidefinite", {"T": T})
     assert proof.verify()
     assert not dataclasses.replace(proof, upper=0.3144).verify()  # below what any multipliers prove
-    assert not dataclasses.replace(proof, multipliers=0.01 * T).verify()
+    assert not dataclasses.replace(proof, arrays={"T": 0.01 * T}).verify()
 
 
 # what is refused

@@ -4,65 +4,33 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 
 from splinegraph.analyses.lipschitz.sdp.inequality import Inequality
+from splinegraph.analyses.lipschitz.sdp.solution import Solution
+from splinegraph.analyses.lipschitz.sdp.starting import start
 
 __all__ = ["Solution", "solve", "start"]
 
 Floats = NDArray[np.float64]
 
-STEPS = (1.0, 0.5, 0.25)
-"""Shares of a Newton step that are tried, before the one that is sure to stay inside."""
+SHORTER = 0.5
+"""By what a Newton step is multiplied until it is inside and makes progress."""
 
-CENTERED = 0.3
-"""Newton decrement below which the barrier is lowered."""
+FAR, NEAR = (0.5, 2.0), (0.12, 0.3)
+"""By what the barrier is multiplied, and the Newton decrement below which that is done: far from the best rho, where
+long steps end close to the boundary and centering them anew takes many, and near it."""
 
-LOWER = 0.12
-"""By what the barrier is multiplied then."""
+NEAR_BELOW = 0.06
+"""The barrier, relative to rho, from which on it is near."""
 
-MOST_STEPS = 200
+MOST_STEPS = 300
 
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """Multipliers, and what they reach.
-
-    Parameters
-    ----------
-    T : array of shape (n,)
-    rho : float
-        As far as floats tell; see `Inequality.certified`.
-    gap : float
-        The smallest rho is at most this much below, relative to it; nan if not known.
-    steps : int
-    """
-
-    T: Floats
-    rho: float
-    gap: float
-    steps: int
-
-
-def start(inequality: Inequality) -> Floats | None:
-    """Return multipliers for which some rho will do: growing from the outputs to the inputs; None if none is found."""
-    units = inequality.units
-    n = units.forms.shape[1]
-    depth = np.zeros(n)
-    for i, block in enumerate(units.blocks):
-        depth[block.start : block.stop] = len(units.blocks) - 1 - i
-    reach = np.array([max(float(np.linalg.norm(units.forms[:, b.start : b.stop], 2)), 1e-6) for b in units.blocks])
-    base = max(float(np.linalg.norm(units.outputs, 2)) ** 2, 1e-12)
-    for growth in (2.0, 4.0, 10.0, 100.0, 1e4, 1e6):
-        levels = base * growth * np.cumprod(np.concatenate([[1.0], growth * np.maximum(reach[:0:-1], 0.5) ** 2]))
-        T = levels[depth.astype(int)] if len(levels) else np.zeros(0)
-        if math.isfinite(inequality.least(T)[0]):
-            return np.asarray(T)
-    return None
+CHUNK = 64
+"""Rows of large matrices that are worked on together."""
 
 
 def solve(
@@ -92,27 +60,37 @@ def solve(
 
     Notes
     -----
-    A step takes some products of N x N by N x n matrices and a linear system of n + 1 unknowns.
+    A step takes the inverse of an N x N matrix, its products with the functionals of the units, and a linear system
+    of n + 1 unknowns: about 3 N^3 operations where functionals see few of the values.
     """
     rho, _ = inequality.least(T)
     count = inequality.units.count
     if not count or rho == 0.0 or not math.isfinite(rho):
         return Solution(T, rho, math.nan if count else 0.0, 0)
     path = _Path(inequality, rho, T, near)
-    gap, steps = math.inf, 0
+    gap, steps, note = math.inf, 0, "" if path.factor is not None else "no point inside"
     while path.factor is not None and steps < MOST_STEPS:
+        if deadline is not None and time.monotonic() > deadline:
+            note = "time was up"
+            break
         steps += 1
         decrement = path.step()
-        late = deadline is not None and time.monotonic() > deadline
-        if decrement is None or late or (below is not None and path.rho < below):
+        if decrement is None:
+            note = "a step failed"
             break
-        if decrement < CENTERED:
+        if below is not None and path.rho < below:
+            break
+        lower, centered = FAR if path.mu * path.weight > NEAR_BELOW * path.rho else NEAR
+        if decrement < NEAR[1]:
             gap = 1.6 * path.mu * path.weight
             if gap < tol * path.rho or (below is not None and path.rho - gap > below):
                 break
-            path.mu *= LOWER
+        if decrement < centered:
+            path.mu *= lower
     least, _ = inequality.least(path.T)
-    return Solution(path.T, least, gap / least if least else math.nan, steps)
+    if not least <= rho:
+        return Solution(T, rho, math.nan, steps, "interior point", note or "no better multipliers")
+    return Solution(path.T, least, gap / least if least else math.nan, steps, "interior point", note)
 
 
 class _Path:
@@ -123,7 +101,7 @@ class _Path:
         self.inequality, self.T = inequality, T
         self.rho = (1.05 if near else 1.5) * rho
         # M >= 0 makes T > 0 where slopes may be zero or of either sign
-        self.bounded = bool((units.low * units.high > 0).any())
+        self.bounded = bool((inequality.products > 0).any())
         self.weight = units.size + (units.count if self.bounded else 0)
         self.mu = (0.05 if near else 1.0) * self.rho / self.weight
         self.factor = _cholesky(inequality.matrix(self.rho, T))
@@ -136,14 +114,14 @@ class _Path:
             return None
         decrement = float(-g @ d)
         now = self._value(self.rho, self.T, self.factor)
-        for share in (*STEPS, 1 / (1 + math.sqrt(max(decrement, 0.0)))):
+        share, shortest = 1.0, 0.5 / (1 + math.sqrt(max(decrement, 0.0)))
+        while share > shortest:
             rho, T = self.rho + share * float(d[0]), self.T + share * d[1:]
-            if bool((T <= 0).any()):
-                continue
-            factor = _cholesky(self.inequality.matrix(rho, T))
+            factor = None if bool((T <= 0).any()) else _cholesky(self.inequality.matrix(rho, T))
             if factor is not None and self._value(rho, T, factor) < now - 1e-4 * share * decrement:
                 self.rho, self.T, self.factor = rho, T, factor
                 return decrement
+            share *= SHORTER
         return None
 
     def _value(self, rho: float, T: Floats, factor: Floats | None) -> float:
@@ -153,19 +131,33 @@ class _Path:
 
     def _derivatives(self) -> tuple[Floats, Floats]:
         """Return the Hessian and the gradient in (rho, T)."""
-        from scipy import linalg
-
-        P, Q, n0 = self.inequality.P, self.inequality.Q, self.inequality.units.inputs
-        inverse = linalg.cho_solve((self.factor, True), np.eye(len(P)))
-        PP, PQ = inverse @ P, inverse @ Q
-        B = P.T @ PQ
-        count = len(self.T)
+        assert self.factor is not None
+        units, n0, count = self.inequality.units, self.inequality.units.inputs, len(self.T)
+        X = _inverse(self.factor)
+        Y = self.inequality.forms.seen(X)  # u' X, and among the units own = e' X e, mixed = u' X e, both = u' X u
+        own, mixed, both = X[n0:, n0:], Y[:, n0:], self.inequality.forms.symmetric(Y)
+        low, high = units.low, units.high
         H, g = np.empty((count + 1, count + 1)), np.empty(count + 1)
-        H[1:, 1:] = 2 * (B * B.T + (P.T @ PP) * (Q.T @ PQ))
-        H[0, 0] = float((inverse[:n0, :n0] ** 2).sum())
-        H[0, 1:] = H[1:, 0] = 2 * (PP[:n0] * PQ[:n0]).sum(axis=0)
-        g[0] = 1 / self.mu - float(np.trace(inverse[:n0, :n0]))
-        g[1:] = -2 * np.diag(B)
+        PQ = mixed.T * high
+        np.subtract(own, PQ, out=PQ)
+        if low.any():
+            PQ += low[:, None] * (both * high - mixed)
+        for rows in _chunks(count):  # what is made on the way stays in the cache
+            PP, left = own[rows], low[rows, None]
+            if low.any():
+                PP = PP - mixed[:, rows].T * low - left * mixed[rows] + left * both[rows] * low
+            QQ = both[rows] * high - mixed[rows]
+            QQ *= high[rows, None]
+            QQ += own[rows]
+            QQ -= mixed[:, rows].T * high
+            QQ *= PP
+            QQ += PQ[rows] * PQ[:, rows].T
+            np.multiply(QQ, 2.0, out=H[1 + rows.start : 1 + rows.stop, 1:])
+        H[0, 0] = float((X[:n0, :n0] ** 2).sum())
+        P0, Q0 = X[:n0, n0:] - Y[:, :n0].T * low, X[:n0, n0:] - Y[:, :n0].T * high
+        H[0, 1:] = H[1:, 0] = 2 * (P0 * Q0).sum(axis=0)
+        g[0] = 1 / self.mu - float(np.trace(X[:n0, :n0]))
+        g[1:] = -2 * np.diag(PQ)
         if self.bounded:
             g[1:] -= 1 / self.T
             H[np.arange(1, count + 1), np.arange(1, count + 1)] += 1 / self.T**2
@@ -173,20 +165,40 @@ class _Path:
 
 
 def _newton(H: Floats, g: Floats) -> Floats | None:
-    """Return -H^-1 g; None if H is not positive definite within rounding."""
+    """Return -H^-1 g, and use H up; None if H is not positive definite within rounding."""
     from scipy import linalg
 
     scale = 1 / np.sqrt(np.maximum(np.diag(H), 1e-300))
-    scaled = H * scale[:, None] * scale
-    scaled[np.arange(len(g)), np.arange(len(g))] += 1e-13
+    H *= scale[:, None]
+    H *= scale
+    H[np.arange(len(g)), np.arange(len(g))] += 1e-13
     try:
-        return np.asarray(-scale * linalg.cho_solve(linalg.cho_factor(scaled), scale * g))
+        factor = linalg.cho_factor(H.T, lower=True, overwrite_a=True, check_finite=False)
+        return np.asarray(-scale * linalg.cho_solve(factor, scale * g))
     except (LinAlgError, ValueError):
         return None
 
 
 def _cholesky(M: Floats) -> Floats | None:
-    try:
-        return np.asarray(np.linalg.cholesky(M))
-    except LinAlgError:
-        return None
+    """Return the lower triangular factor, its rows in Fortran's order; None if there is none."""
+    from scipy.linalg import lapack
+
+    factor, failed = lapack.dpotrf(M.T, lower=1, clean=1, overwrite_a=1)
+    return None if failed else np.asarray(factor)
+
+
+def _inverse(factor: Floats) -> Floats:
+    """Return the inverse of a matrix from its Cholesky factor."""
+    from scipy.linalg import lapack
+
+    X, _ = lapack.dpotri(factor, lower=1)
+    X = X.T  # the upper triangle is set, in rows
+    for rows in _chunks(len(X)):
+        block = X[rows, rows]
+        X[rows, rows] = np.triu(block) + np.triu(block, 1).T
+        X[rows.stop :, rows] = X[rows, rows.stop :].T
+    return np.asarray(X)
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(i, min(i + CHUNK, count)) for i in range(0, count, CHUNK)]

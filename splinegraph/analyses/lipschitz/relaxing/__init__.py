@@ -1,0 +1,1 @@
+"""Bounds on a domain by linear relaxation: of what units see, and of the network's Jacobian."""

@@ -1,0 +1,80 @@
+"""The section on the Lipschitz constant: the library's numbers, the same each time, or a reason for none."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import splinegraph as sg
+from splinegraph.analyses.lipschitz.jacobians import matrices, norms
+from splinegraph.analyses.report import lipschitz
+from splinegraph.analyses.report.lipschitz import LipschitzSection
+from splinegraph.analyses.report.report import analyze
+from tests.analyses.regions.nets import mlp
+
+DATA = torch.randn(20, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def section(net: nn.Module) -> LipschitzSection:
+    graph = sg.trace(net.double().eval(), torch.zeros(1, 3, dtype=torch.float64))
+    first, again = (analyze(graph, data=DATA, sections=["lipschitz"]) for _ in range(2))
+    assert first.complete
+    assert first.to_dict() == again.to_dict()  # the clock has no part in it
+    found = first["lipschitz"]
+    assert isinstance(found, LipschitzSection)
+    return found
+
+
+def test_the_ends_are_those_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    net = mlp(3, 7, 5, 2)
+    found = section(net)
+    graph = sg.trace(net, torch.zeros(1, 3, dtype=torch.float64))
+    whole = sg.lipschitz(graph, budget=0)
+    assert found.product == whole.upper
+    assert found.lower is not None
+    assert found.upper is not None
+    A, _ = matrices(graph, DATA[:8])
+    assert found.lower >= float(norms(A, 2).max()) * (1 - 1e-9)
+    assert found.lower <= found.upper < whole.upper
+    assert (found.method, found.domain, found.why) == ("semidefinite", "space", "")
+    assert [row.operator for row in found.layers] == ["Linear"] * 3
+    monkeypatch.setattr(lipschitz, "UNITS", 3)
+    less = section(net)
+    assert (less.upper, less.method) == (whole.upper, "product")
+
+
+class Product(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x.flip(1)
+
+
+class Step(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.sign(x)
+
+
+def test_what_has_no_constant_on_all_of_space_is_bounded_around_the_samples() -> None:
+    found = section(Product())
+    assert found.domain == "box"
+    assert found.upper is not None
+    assert found.lower is not None
+    assert 0 < found.lower <= found.upper < math.inf
+    assert "in the box around the samples" in found.headline
+
+
+def test_a_jump_is_named() -> None:
+    found = section(Step())
+    assert (found.upper, found.product) == (None, None)
+    assert "jumps" in found.why
+    assert "no upper bound" in found.headline
+
+
+def test_large_networks_are_left_to_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lipschitz, "PARAMETERS", 10)
+    found = section(mlp(3, 7, 5, 2))
+    assert (found.domain, found.lower, found.upper, found.layers) == (None, None, None, ())
+    assert "splinegraph lipschitz" in found.headline
