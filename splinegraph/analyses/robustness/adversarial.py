@@ -24,6 +24,9 @@ from splinegraph.errors import DomainError, ShapeError, SplineGraphError
 
 __all__ = ["AdversarialDistance", "min_adversarial"]
 
+MOST_ENTRIES = 2**25
+"""Units times inputs up to which cells are written down: 256 MiB each."""
+
 SEARCH = 0.8
 """Share of the budget for cells; the rest is for a certificate, should they not be enough."""
 
@@ -163,16 +166,16 @@ def min_adversarial(
             Bound(0.0, 0.0, "exact"), norm, goal.c, target, goal.inputs(goal.at), stuck.label, 0, True,
             f"class {stuck.label} is predicted, or ties to rounding",
         )  # fmt: skip
-    deadline = None if budget is None else started + (SEARCH * budget if classifier.graph.exact else 0.0)
-    search = Search(goal, goal.attack(), tol, limit, deadline)
-    obstacles = classifier.graph.obstacles
-    if not obstacles:
-        with stopping(search.stop):
+    search = Search(goal, tol, limit, None if budget is None else started + SEARCH * budget)
+    obstacle = _obstacle(search)
+    with stopping(search.stop):
+        search.attack()
+        if not obstacle:
             search.run()
-    reason = _reason(search, budget) if not obstacles else _obstacle(classifier.graph)
-    lower = search.lower if not obstacles else 0.0
+    reason = obstacle or _reason(search, budget)
+    lower = 0.0 if obstacle else search.lower
     if not search.stopped and reason:
-        share = 1.0 if obstacles else 1 - SEARCH
+        share = 1.0 if obstacle else 1 - SEARCH
         rest = None if budget is None else max(min(started + budget - time.monotonic(), share * budget), 0.0)
         found = certified_radius(classifier.graph, goal.inputs(goal.at), norm, label=goal.c, budget=rest)[0]
         lower = max(lower, found.radius)
@@ -212,9 +215,11 @@ def _chart(graph: SplineGraph, on: Any) -> Chart:
     return chart_of(graph, domains)
 
 
-def _obstacle(graph: SplineGraph) -> str:
-    node = graph.obstacles[0]
-    return f"{node.op.label} is not piecewise affine ({node.where})"
+def _obstacle(search: Search) -> str:
+    """Return why cells cannot be searched, else ''."""
+    for node in search.goal.classifier.graph.obstacles:
+        return f"{node.op.label} is not piecewise affine ({node.where})"
+    return f"cells have {search.entries} entries: too many" if search.entries > MOST_ENTRIES else ""
 
 
 def _reason(search: Search, budget: float | None) -> str:
@@ -226,7 +231,7 @@ def _reason(search: Search, budget: float | None) -> str:
         return f"limit of {search.limit} cells"
     if search.waiting:
         return f"budget of {budget:g} seconds"
-    return "a solver's answer was not confirmed"
+    return "a nearest point was not confirmed: a tie that goes no further, a cell too thin, or a solver's error"
 
 
 def _result(search: Search, lower: float, reason: str) -> AdversarialDistance:

@@ -11,17 +11,16 @@ from torch import Tensor
 
 from splinegraph.core.algebra import prune
 from splinegraph.core.functionals import combinations
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import Node, SplineGraph
+from splinegraph.core.layout import BatchLayout
 from splinegraph.core.walk import walk
 from splinegraph.errors import ShapeError, SplineGraphError
+from splinegraph.operators.normalizing import LogSoftmax, Softmax
 
 __all__ = ["Classifier", "check_norm"]
 
 ROUNDING = 1e-12
 """By how much a logit of the float64 pass may be off, relative to the largest value at any node."""
-
-MONOTONE = ("Softmax", "LogSoftmax")
-"""What leaves the order of classes as it is."""
 
 
 def check_norm(norm: float, allowed: Sequence[float]) -> float:
@@ -32,6 +31,13 @@ def check_norm(norm: float, allowed: Sequence[float]) -> float:
     return norm
 
 
+def _keeps_order(node: Node) -> bool:
+    """Return whether a node of shape (B, C) is monotone in every entry of a sample: over classes, not samples."""
+    if node.is_input or node.layout != BatchLayout():
+        return False
+    return isinstance(node.op, (Softmax, LogSoftmax)) and node.op.dim in (-1, 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """A graph seen as a classifier: the class is the largest entry of its only output.
@@ -39,7 +45,7 @@ class Classifier:
     Parameters
     ----------
     graph : SplineGraph
-        Of the logits: a softmax or log-softmax at the end is gone, as it does not change the class.
+        Of the logits: a softmax or log-softmax over the classes, at the end, is gone: it does not change the class.
     count : int
         Number of classes.
     """
@@ -66,7 +72,7 @@ class Classifier:
                 remedy="give a graph with an output of shape (B, C), C >= 2",
             )  # fmt: skip
         last = graph[graph.outputs[0]]
-        while not last.is_input and last.op.label in MONOTONE and not graph[last.args[0]].is_input:
+        while _keeps_order(last) and not graph[last.args[0]].is_input:
             outputs = (last.args[0],)
             graph = replace(graph, nodes=prune(graph.nodes, outputs, graph.inputs), outputs=outputs, _cache={})
             last = graph[outputs[0]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,8 +116,8 @@ class Goal:
         points = (self.check(self.at + (1 + nudge) * (t - self.at)) for nudge in NUDGES)
         return next((p for p in points if p is not None), None)
 
-    def attack(self, rounds: int = 30) -> Point | None:
-        """Return the nearest adversarial point that a few projections find.
+    def attack(self, over: Callable[[], bool], rounds: int = 30) -> Point | None:
+        """Return the nearest adversarial point that a few projections find, until it is over.
 
         Notes
         -----
@@ -130,10 +130,10 @@ class Goal:
         .. [1] S. Moosavi-Dezfooli et al., "DeepFool", CVPR 2016.
         """
         best: Point | None = None
+        here = self.forms(self.at)
         for rows in self.problems:
-            t = self.at
+            t, (A, b) = self.at, here
             for _ in range(rounds):
-                A, b = self.forms(t)
                 _, length, step = nearest(-A[list(rows)], b[list(rows)], self.norm)
                 if not math.isfinite(length) or (best is not None and length > 4 * best.length):
                     break
@@ -143,8 +143,11 @@ class Goal:
                 if found is not None:
                     found = self._nearer(found)
                     best = found if best is None or found.length < best.length else best
+                if over():
+                    return best
                 if np.allclose(before, t, rtol=1e-9, atol=0):
                     break
+                A, b = self.forms(t)
         return best
 
     def _nearer(self, found: Point) -> Point:

@@ -98,7 +98,8 @@ def certified_radius(
         Where Lipschitz constants are worked out; it must hold x. Entries that it fixes do not move. Default: all of
         space, then balls (l2) or boxes around each input, of the sizes that the radius itself suggests.
     budget : float, optional
-        Seconds for each input. None: until every constant is exact.
+        Seconds for each input. None: until every constant is exact. After Ctrl-C the constants that are left are
+        those of no budget.
     seed : int
 
     Returns
@@ -158,6 +159,7 @@ class _Radii:
     def __init__(self, classifier: Classifier, norm: float, on: Any, budget: float | None, seed: int) -> None:
         self.classifier, self.norm, self.on, self.budget, self.seed = classifier, norm, on, budget, seed
         self.shared: dict[tuple[int, int], float] = {}
+        self.interrupted = False
 
     def at(self, x: tuple[Tensor, ...], c: int, margins: dict[int, float]) -> CertifiedRadius:
         """Return the radius of one input."""
@@ -177,7 +179,7 @@ class _Radii:
         """Try domains around x: the best one is as large as the radius that it proves."""
         size, high = _next(best.radius, best.within, math.inf), math.inf
         for step in range(ROUNDS):
-            if not 0 < size < math.inf or (stop is not None and time.monotonic() >= stop):
+            if self.interrupted or not 0 < size < math.inf or (stop is not None and time.monotonic() >= stop):
                 break
             domain = _ball(x, size, self.norm)
             constants = self._constants(best.label, margins, domain, stop, 1 / (ROUNDS - step))
@@ -214,10 +216,12 @@ class _Radii:
             if shared and (c, k) in self.shared:
                 found[k] = self.shared[c, k]
                 continue
-            each = None if rest is None else rest / max(len(margins) - place, 1)
+            each = 0.0 if self.interrupted else None if rest is None else rest / max(len(margins) - place, 1)
             began = time.monotonic()
             graph = self.classifier.differences(c, [k])
-            found[k] = lipschitz(graph, self.norm, domain, tol=1e-3, budget=each, seed=self.seed).upper
+            bound = lipschitz(graph, self.norm, domain, tol=1e-3, budget=each, seed=self.seed)
+            self.interrupted |= bound.interrupted
+            found[k] = bound.upper
             rest = None if rest is None else max(rest - (time.monotonic() - began), 0.0)
             if shared:
                 self.shared[c, k] = found[k]

@@ -25,6 +25,9 @@ __all__ = ["Search"]
 FAR = 1e7
 """A set that is proved to be farther than this, relative to the input, and of which no point is found, is empty."""
 
+SLACK = 1e-9
+"""By how much, relative, a proved lower bound of a cell may miss the point found in it before it is doubtful."""
+
 
 @dataclass(eq=False)
 class Search:
@@ -33,8 +36,6 @@ class Search:
     Parameters
     ----------
     goal : Goal
-    best : Point or None
-        The nearest adversarial point known.
     tol : float
         Relative distance of both ends at which it is done.
     limit : int
@@ -49,11 +50,13 @@ class Search:
     """
 
     goal: Goal
-    best: Point | None
     tol: float
     limit: int
     deadline: float | None
+    best: Point | None = None
+    """The nearest adversarial point known."""
     upper: float = math.inf
+    """Its distance."""
     cells: int = 0
     stopped: bool = False
     doubtful: float = math.inf
@@ -66,9 +69,10 @@ class Search:
         self.graph, self.chart = self.goal.graph, self.goal.chart
         self.layers: tuple[Layer, ...] = code_layers(self.graph)
         self.size = size_of(self.chart)
-        self.upper = math.inf if self.best is None else self.best.length
         self.order = itertools.count()
-        self.scale = max(1.0, float(np.abs(self.goal.at).max(initial=0.0)))
+        at, low, high = self.goal.at, self.chart.lower.numpy(), self.chart.upper.numpy()
+        farthest = self.goal.length(at + np.maximum(at - low, high - at)) * (1 + SLACK)
+        self.far = min(FAR * max(1.0, float(np.abs(at).max(initial=0.0))), farthest)
 
     @property
     def lower(self) -> float:
@@ -85,14 +89,27 @@ class Search:
         """Stop at the next cell."""
         self.stopped = True
 
+    @property
+    def entries(self) -> int:
+        """Entries of a cell's inequalities, about."""
+        return sum(math.prod(layer.shape) for layer in self.layers) * self.chart.dim
+
+    @property
+    def over(self) -> bool:
+        """Whether it was stopped, or its time is."""
+        return self.stopped or (self.deadline is not None and time.monotonic() >= self.deadline)
+
+    def attack(self) -> None:
+        """Take the nearest point that an attack finds in the time."""
+        self.best = self.goal.attack(lambda: self.over)
+        self.upper = math.inf if self.best is None else self.best.length
+
     def run(self) -> None:
         """Look at cells until done, or for as long as allowed."""
         self.current = 0.0  # until the first cell waits, nothing is known
         self._meet(*self._first())
         self.current = math.inf
-        while self.waiting and not self.done and not self.stopped and self.cells < self.limit:
-            if self.deadline is not None and time.monotonic() >= self.deadline:
-                return
+        while self.waiting and not self.done and not self.over and self.cells < self.limit:
             lower, _, packed, point = heapq.heappop(self.waiting)
             self.current = lower
             self._look(lower, packed, point)
@@ -100,7 +117,10 @@ class Search:
             self.current = math.inf
 
     def _first(self) -> tuple[Bytes, Floats]:
-        """Return a cell with an interior that holds the input: the one that most directions from it lead to."""
+        """Return the cell that a random direction from the input leads into, and the input.
+
+        Inside of a cell all directions lead into that one; on a kink the other cells are met across its facets.
+        """
         from splinegraph.analyses.regions.partition.beyond import codes_beyond
 
         at, draw = self.goal.at[None], np.random.default_rng(0)
@@ -121,8 +141,8 @@ class Search:
             return
         polytopes = hrep(self.graph, self.chart, packed[fresh], points[fresh])
         for place, i in enumerate(fresh):
-            G, h = self._shifted(polytopes[[place]])
-            lower = nearest(G, h, self.goal.norm)[0]
+            # one that was not met before is no nearer than the one looked at
+            lower = self.current if self.over else nearest(*self._shifted(polytopes[[place]]), self.goal.norm)[0]
             if lower < self.upper:
                 heapq.heappush(self.waiting, (lower, next(self.order), packed[i], points[i]))
 
@@ -134,37 +154,40 @@ class Search:
         """Find the nearest adversarial point of a cell, and the cells behind its facets."""
         one = hrep(self.graph, self.chart, packed[None], point[None])
         found = walls(one, point[None])
-        if thin(found.radii, self.size)[0]:
+        if thin(found.radii, self.size)[0]:  # its facets are not known, and so not what lies behind
+            self.doubtful = min(self.doubtful, lower)
             return
         center = found.centers[0]
         xs = self.chart.lift(torch.from_numpy(center)[None])
         if bool(found.unsure[0]) or (codes(self.graph, *xs).packed[0] != packed).any():
             self.doubtful = min(self.doubtful, lower)
-        self._solve(center, *self._shifted(one))
+        self._solve(lower, center, *self._shifted(one))
         self._cross(found.points[found.inner], found.normals[found.inner], found.rhs[found.inner])
 
-    def _solve(self, center: Floats, G: Floats, h: Floats) -> None:
+    def _solve(self, nearest_of_cell: float, center: Floats, G: Floats, h: Floats) -> None:
         A, b = self.goal.forms(center)
         dual = np.linalg.norm(A, 2 if self.goal.norm == 2 else 1, axis=1)
         for rows in self.goal.problems:
+            if self.over:  # many classes: what is left of this cell is not known
+                self.doubtful = min(self.doubtful, nearest_of_cell)
+                return
             some = list(rows)
-            reach = np.where(dual[some] > 0, min(self.upper, 1e300) * dual[some], 0.0)
+            reach = np.multiply(self.upper, dual[some], out=np.zeros(len(some)), where=dual[some] > 0)
             if bool((-b[some] > reach).any()):  # not even on the map's whole space
                 continue
             lower, upper, step = solve(self.goal, rows, A, b, G, h)
+            if upper == math.inf and lower > self.far:  # empty
+                continue
             if upper < self.upper:
-                self._take(upper, self.goal.at + step)
-            elif upper == math.inf and lower < min(self.upper, FAR * self.scale):
+                self._take(self.goal.at + step)
+            if lower < self.upper * (1 - SLACK):  # a tie that goes no further, a solver's error, or a far witness
                 self.doubtful = min(self.doubtful, lower)
 
-    def _take(self, upper: float, t: Floats) -> None:
+    def _take(self, t: Floats) -> None:
         """Take a nearer point, if the graph agrees."""
         point = self.goal.beyond(t)
-        if point is None:  # a tie that goes no further, or a solver's error: no witness
-            self.doubtful = min(self.doubtful, upper * (1 - 1e-9))
-        elif point.length < self.upper:
-            self.best = point
-            self.upper = point.length
+        if point is not None and point.length < self.upper:
+            self.best, self.upper = point, point.length
 
     def _cross(self, points: Floats, normals: Floats, rhs: Floats) -> None:
         """Meet the cells behind facets whose planes are near enough."""

@@ -6,12 +6,15 @@ import itertools
 import math
 import signal
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import splinegraph as sg
+from splinegraph.analyses.regions.neighborhood.distance import nearest
 from splinegraph.analyses.robustness.adversarial import AdversarialDistance, min_adversarial
+from splinegraph.analyses.robustness.goal import Goal, solve
 from splinegraph.analyses.robustness.search import Search
 from splinegraph.errors import DomainError, ShapeError, SplineGraphError
 
@@ -60,19 +63,20 @@ def test_grid_finds_nothing_nearer_and_something_as_near(norm: float, widths: tu
 
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
-def test_all_cells_by_cvxpy_give_the_same(norm: float) -> None:
+@pytest.mark.parametrize("widths", [(2, 6, 6, 3), (3, 6, 4, 3)])
+def test_all_cells_by_cvxpy_give_the_same(norm: float, widths: tuple[int, ...]) -> None:
     import cvxpy as cp
 
-    graph = mlp(2, 6, 6, 3, seed=5)
-    x = torch.tensor([0.3, -0.2], dtype=torch.float64)
-    box = sg.Box.around(torch.zeros(2, dtype=torch.float64), radius=6.0)
+    graph, n = mlp(*widths, seed=5), widths[0]
+    x = torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64)[:n]
+    box = sg.Box.around(torch.zeros(n, dtype=torch.float64), radius=6.0)
     c = int(graph(x[None]).argmax())
     least = math.inf
     for cell in sg.enumerate_regions(graph, box):
         A, b = (v[0].numpy() for v in sg.affine_map(graph, torch.as_tensor(cell.point)[None]).dense())
         G, h = cell.inequalities()
         for k in {0, 1, 2} - {c}:
-            t = cp.Variable(2)
+            t = cp.Variable(n)
             goal = cp.Problem(cp.Minimize(cp.norm(t - x.numpy(), 2 if norm == 2 else "inf")),
                               [G @ t <= h, (A[k] - A[c]) @ t + b[k] - b[c] >= 0])  # fmt: skip
             goal.solve(solver=cp.CLARABEL)
@@ -158,12 +162,84 @@ def test_interrupt_keeps_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.distance.lower <= exact * (1 + 1e-9) <= found.distance.upper * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("place", ["forms", "certificate"])
+def test_interrupt_of_attack_or_certificate_keeps_both_ends(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    graph = mlp(2, 16, 16, 3, seed=7)
+    x = torch.tensor([0.5, 0.1], dtype=torch.float64)
+    exact = min_adversarial(graph, x).distance.upper
+    if place == "forms":
+        forms = Goal.forms
+
+        def interrupted(self: Goal, *args: object) -> object:
+            signal.raise_signal(signal.SIGINT)
+            return forms(self, *args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Goal, "forms", interrupted)
+    else:
+        monkeypatch.setattr(
+            "splinegraph.analyses.lipschitz.lipschitz.rungs", lambda *_: signal.raise_signal(signal.SIGINT)
+        )
+    found = min_adversarial(graph, x, limit=1)
+    assert found.reason == ("interrupted" if place == "forms" else "limit of 1 cells")
+    assert not found.complete
+    assert found.distance.lower <= exact * (1 + 1e-9) <= found.distance.upper * (1 + 1e-6)
+
+
+def test_cells_too_thin_to_cross_leave_no_exact_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, x = mlp(2, 8, 8, 3), torch.tensor([1.0, -0.9], dtype=torch.float64)
+    exact = min_adversarial(graph, x).distance.upper
+    first = iter([False])
+    monkeypatch.setattr("splinegraph.analyses.robustness.search.thin", lambda *_: [next(first, True)])
+    monkeypatch.setattr(Goal, "attack", lambda *_: None)
+    found = min_adversarial(graph, x, budget=1.0)
+    assert found.distance.kind == "lower"
+    assert found.distance.lower <= exact
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_an_unsure_solver_leaves_no_exact_answer(monkeypatch: pytest.MonkeyPatch, norm: float) -> None:
+    def weak(*args: object) -> tuple[float, float, object]:
+        lower, upper, point = solve(*args)  # type: ignore[arg-type]
+        return lower / 2, upper, point
+
+    monkeypatch.setattr("splinegraph.analyses.robustness.search.solve", weak)
+    x = torch.tensor([0.3, -0.2], dtype=torch.float64)
+    found = min_adversarial(mlp(2, 4, 3, seed=1), x, norm, on=sg.Box.around(x, radius=9.0), budget=20.0)
+    assert found.distance.kind == "bracket"
+    assert found.distance.lower < found.distance.upper * 0.9
+    assert "not confirmed" in found.reason
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_bounds_of_paper_corollary_1_on_a_dense_grid(norm: float) -> None:
+    """Margin over constant, exact distance and a grid of .01: in this order, the last two a step apart."""
+    graph = mlp(2, 8, 8, 3, seed=1)
+    x = torch.tensor([0.3, -0.2], dtype=torch.float64)
+    exact = min_adversarial(graph, x, norm).distance
+    (proved,) = sg.certified_radius(graph, x, norm, budget=0.3)
+    half = math.ceil(100 * exact.upper) + 5
+    steps = 0.01 * torch.arange(-half, half + 1, dtype=torch.float64)
+    offsets = torch.cartesian_prod(steps, steps)
+    wrong = graph(x + offsets).argmax(1) != graph(x[None]).argmax()
+    grid = float(torch.linalg.vector_norm(offsets[wrong], norm, dim=1).min())
+    assert 0 < proved.radius <= exact.lower <= grid <= exact.upper + 0.05
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_rows_of_any_size_have_their_exact_distance(norm: float, scale: float) -> None:
+    lower, upper, point = nearest(scale * np.array([[3.0, 4.0, 0.7]]), np.array([-10.0 * scale]), norm)
+    assert lower == pytest.approx(10 / (math.hypot(3, 4, 0.7) if norm == 2 else 7.7), rel=1e-12)
+    assert upper == pytest.approx(lower, rel=1e-12)
+    assert float(np.linalg.norm(point, norm)) == upper
+
+
 def test_planted_fault_of_skipped_cells_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = mlp(2, 8, 8, 3)
     x = torch.tensor([1.0, -0.9], dtype=torch.float64)
     exact = min_adversarial(graph, x).distance.upper
     monkeypatch.setattr(Search, "_cross", lambda *_: None)
-    monkeypatch.setattr("splinegraph.analyses.robustness.goal.Goal.attack", lambda _: None)
+    monkeypatch.setattr(Goal, "attack", lambda *_: None)
     assert min_adversarial(graph, x, budget=1.0).distance.upper > exact * 1.01
 
 

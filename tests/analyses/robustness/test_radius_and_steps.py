@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import signal
 
 import pytest
 import torch
@@ -48,6 +49,15 @@ def test_a_trailing_softmax_is_no_part_of_the_logits() -> None:
     torch.testing.assert_close(soft.graph(x), mlp(3, 5, 4)(x))
 
 
+def test_a_softmax_over_other_axes_than_the_classes_is_kept() -> None:
+    class Inner(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.softmax(x.reshape(-1, 2, 3), 1).flatten(1)
+
+    graph = Classifier.of(traced(nn.Sequential(nn.Linear(3, 6), Inner()), 3)).graph
+    assert "Softmax" in [node.op.label for node in graph.operators]
+
+
 # certified radii
 
 
@@ -89,6 +99,21 @@ def test_planted_fault_of_halved_constants_is_seen(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(module, "lipschitz", Half)
     assert sg.certified_radius(graph, x, budget=0.2)[0].radius > exact * 1.5
+
+
+def test_interrupt_leaves_a_proved_radius(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, x = mlp(2, 6, 3, seed=3), torch.tensor([0.5, 0.1], dtype=torch.float64)
+    exact = sg.min_adversarial(graph, x).distance.upper
+    calls = []
+
+    def interrupted(*args: object) -> None:
+        calls.append(args)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("splinegraph.analyses.lipschitz.lipschitz.rungs", interrupted)
+    (found,) = sg.certified_radius(graph, x, budget=5.0)
+    assert 0 < found.radius <= exact
+    assert len(calls) <= 2
 
 
 def test_radius_is_zero_with_a_reason() -> None:

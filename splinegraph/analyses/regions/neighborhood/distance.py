@@ -32,7 +32,10 @@ def nearest(G: Floats, h: Floats, norm: float) -> tuple[float, float, Floats]:
     """Return the same bounds, and the point that the upper one comes from; see `distance`."""
     if not len(h) or h.min() >= 0:
         return 0.0, 0.0, np.zeros(G.shape[1])
-    weights, point = _nearest(G, h) if norm == 2 else _nearest_inf(G, h)
+    if len(h) == 1:
+        weights, point = np.ones(1), _onto(G[0], float(h[0]), norm)
+    else:
+        weights, point = _nearest(G, h) if norm == 2 else _nearest_inf(G, h)
     weights = np.maximum(weights, 0.0)
     pull = weights @ G
     length = float(np.linalg.norm(pull) if norm == 2 else np.abs(pull).sum())
@@ -40,9 +43,17 @@ def nearest(G: Floats, h: Floats, norm: float) -> tuple[float, float, Floats]:
     lower = pushed / length if length > 0 else np.inf if pushed > 0 else 0.0
     if not np.isfinite(point).all():  # it is empty, or the solver gave up
         return max(lower, 0.0), np.inf, point
-    slack = float((h - G @ point).min())
+    sizes = np.linalg.norm(G, axis=1)
+    slack = float(((h - G @ point) / np.where(sizes > 0, sizes, 1.0)).min())
     reach = float(np.linalg.norm(point, 2 if norm == 2 else np.inf))
     return max(lower, 0.0), reach if slack >= -1e-9 * max(reach, 1e-300) else np.inf, point
+
+
+def _onto(row: Floats, limit: float, norm: float) -> Floats:
+    """Return the point of row @ t <= limit < 0 that is nearest to the origin."""
+    pull = row if norm == 2 else np.sign(row)
+    length = float(pull @ row)
+    return np.asarray(pull * (limit / length)) if length > 0 else np.full(len(row), np.inf)
 
 
 def _nearest(G: Floats, h: Floats) -> tuple[Floats, Floats]:
