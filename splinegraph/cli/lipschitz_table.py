@@ -88,7 +88,7 @@ def _rows(result: Bounded) -> Iterator[tuple[str, Text]]:
     if found.witness is not None:
         yield "lower end", Text(f"attained at {_point(found)}")
     for remark in found.remarks:
-        yield "no bound", Text(remark, style="yellow")
+        yield "no bound" if math.isinf(found.upper) else "stopped", Text(remark, style="yellow")
     if result.jump is not None:
         yield "jump", Text(result.jump.text, style="yellow")
     if result.proved is not None:

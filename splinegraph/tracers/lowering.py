@@ -285,7 +285,8 @@ class Lowering(SymbolicSizes):
             before = self.nodes[names[0]]
             # torch reverses the sequence for the second direction, so its first slice is the last step
             last = before.shape[getattr(operator, "dim", 0)] - 1
-            return self.clock.slice(name, last - index if before.op.label == "Flip" else index)
+            flipped = not before.is_input and before.op.label == "Flip"
+            return self.clock.slice(name, last - index if flipped else index)
         weight = self.parameter_names.get(id(getattr(operator, "weight", None)), "")
         recurrent = 0 if "weight_hh" not in weight else -1 if weight.endswith("_reverse") else 1
         return self.clock.tick(name, names, gathers=operator.label == "Concat", recurrent=recurrent)

@@ -111,3 +111,20 @@ def test_a_cell_called_in_a_loop_has_no_step() -> None:
     graph = sg.trace(Loop().eval(), torch.randn(2, T, 3))
     assert sg.affine_map(graph, torch.randn(2, T, 3)).verify() < 1e-10
     assert not any(node.op.family == "opaque" for node in graph.operators)
+
+
+def test_a_cell_whose_first_state_is_an_input() -> None:
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = nn.RNNCell(3, 5, nonlinearity="relu")
+
+        def forward(self, x: Tensor, h: Tensor) -> Tensor:
+            for t in range(T):
+                h = self.cell(x[:, t], h)
+            return h
+
+    inputs = torch.randn(2, T, 3), torch.randn(2, 5)
+    model = Loop().eval()
+    graph = sg.trace(model, inputs)
+    assert torch.allclose(graph(*inputs), model(*inputs), atol=1e-5)

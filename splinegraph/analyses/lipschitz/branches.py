@@ -84,15 +84,16 @@ class Branches:
         left, _ = self.units.fixed(self.units.states(x))
         return norm_of(self.domain.moving(left).outputs.T, self.norm) * (1 - ROUNDING)
 
-    def root(self, left: Units, deadline: float | None) -> tuple[float, Floats]:
-        """Return the bound of the network itself, and its multipliers."""
+    def root(self, left: Units, T: Floats | None, deadline: float | None) -> tuple[float, Floats]:
+        """Return the bound of the network itself, and its multipliers: those that are known, if they fit."""
         if self.norm != 2 or not left.count:
             return self._plain(left), np.zeros(0)
         inequality = Inequality(self.domain.reduced(left))
-        T = start(inequality)
-        if T is None:
-            return math.inf, np.ones(left.count)
-        T = solve(inequality, T, tol=ACCURATE, deadline=deadline).T
+        if T is None or len(T) != left.count:
+            T = start(inequality)
+            if T is None:
+                return math.inf, np.ones(left.count)
+            T = solve(inequality, T, tol=ACCURATE, deadline=deadline).T
         return math.sqrt(inequality.certified(T)), T
 
     def bound(self, left: Units, data: Floats, enough: float, deadline: float | None) -> tuple[float, Floats]:

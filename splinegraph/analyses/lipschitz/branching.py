@@ -76,6 +76,7 @@ def branch(
     norm: float = 2,
     domain: Domain | None = None,
     lower: float = 0.0,
+    multipliers: Floats | None = None,
     tol: float = 1e-6,
     deadline: float | None = None,
 ) -> Branched:
@@ -89,6 +90,8 @@ def branch(
         Where inputs lie; without it all of space.
     lower : float
         A lower bound that is known.
+    multipliers : array of shape (n,), optional
+        Of the matrix inequality of the units that the domain leaves, to begin with.
     tol : float
         Relative distance of the two ends that is close enough.
     deadline : float, optional
@@ -102,7 +105,7 @@ def branch(
     sides that no input has together, last. The branch with the largest bound is split next.
     """
     search = _Search(units, norm, Domain() if domain is None else domain, lower, tol, deadline)
-    return search.run()
+    return search.run(multipliers)
 
 
 class _Search:
@@ -122,10 +125,10 @@ class _Search:
         """Norms up to which a branch is of no interest."""
         return self.best * (1 + self.tol)
 
-    def run(self) -> Branched:
+    def run(self, multipliers: Floats | None) -> Branched:
         units = self.branches.units
         states = self.branches.settled(np.full(units.count, FREE, dtype=np.int8))
-        upper, data = self.branches.root(units.fixed(states)[0], self.deadline)
+        upper, data = self.branches.root(units.fixed(states)[0], multipliers, self.deadline)
         heapq.heappush(self.heap, (-upper, 0, _Open(states, data, None, self.tree.leaf(data))))
         interrupted = False
         while self.heap and -self.heap[0][0] > self.enough:

@@ -12,6 +12,7 @@ from splinegraph.analyses.regions.figures.colors import INK, LIGHT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 __all__ = ["layers", "plot_constants", "plot_ladder", "plot_lipschitz"]
@@ -80,6 +81,7 @@ def plot_ladder(found: LipschitzBound, ax: Axes | None = None) -> Axes:
     if top > WIDE * least:
         ax.set_yscale("log")
         ax.set_ylim(least / 1.6, top * 1.6)
+        _plain_numbers(ax.yaxis)
     else:
         ax.set_ylim(0, top * 1.12)
     ax.set_xlim(-0.6, len(lower) - 0.4)
@@ -128,6 +130,7 @@ def plot_constants(found: LipschitzBound, ax: Axes | None = None) -> Axes:
     if positive and max(positive) > 30 * min(positive):
         ax.set_xscale("log")
         ax.set_xlim(min(*positive, 1.0) / 2, 4 * max(widths))
+        _plain_numbers(ax.xaxis)
     elif widths:
         ax.set_xlim(0, 1.18 * max(*widths, 1.0))
     ax.axvline(1.0, color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
@@ -139,6 +142,16 @@ def plot_constants(found: LipschitzBound, ax: Axes | None = None) -> Axes:
         ax.legend(fontsize=8, frameon=False, labelcolor=INK, loc="best")
     _style(ax)
     return ax
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """Label a logarithmic axis with 1, 2, 5, 10, ... instead of powers; without 2 and 5 if it is long."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _headline(found: LipschitzBound) -> str:
@@ -191,4 +204,4 @@ def _style(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     for spine in ax.spines.values():
         spine.set(color=INK, linewidth=0.6)
-    ax.tick_params(colors=INK, labelsize=7.5)
+    ax.tick_params(which="both", colors=INK, labelsize=7.5)

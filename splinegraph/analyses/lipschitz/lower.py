@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +12,19 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses.lipschitz.domain import Domain
-from splinegraph.analyses.lipschitz.jacobians import ROUNDING, matrices, norms
+from splinegraph.analyses.lipschitz.jacobians import local_norms, together
 from splinegraph.core.graph import SplineGraph
 
 __all__ = ["Witness", "climb"]
 
 SCALES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Lengths of steps, relative to the size of the domain or of the points."""
+
+CHEAP = 2**21
+"""Entries of all values in all passes that take next to no time: as many points are looked at in any case."""
+
+ENOUGH = 16
+"""Points on boundaries after which no other one is looked at when time is up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +74,16 @@ def climb(
     Notes
     -----
     Each round moves every start by a random step of a random length, across whatever facets lie between, and
-    keeps it where the norm grew: two passes per output and round. Points on a boundary are no witnesses.
+    keeps it where the norm grew: two passes per output and round. Points on a boundary are no witnesses. Within a
+    deadline there are as many points and rounds as time allows, a few at least.
     """
     draw = torch.Generator().manual_seed(seed)
     sizes, points = _starts(graph, domain, starts, count, draw)
-    values = _norms_at(graph, norm, points, domain.free)
+    measure = _Measure(graph, norm, domain.free, deadline)
+    values = measure(points)
+    points = tuple(x[: len(values)] for x in points)
     for _ in range(rounds):
-        if deadline is not None and time.monotonic() > deadline:
+        if measure.late:
             break
         scale = torch.tensor(SCALES, dtype=torch.float64)[torch.randint(len(SCALES), (len(values),), generator=draw)]
         moved = tuple(
@@ -80,14 +91,15 @@ def climb(
             for x, s in zip(points, sizes, strict=True)
         )
         moved = _inside(domain, moved)
-        found = _norms_at(graph, norm, moved, domain.free)
+        found = measure(moved)
+        found = torch.cat([found, found.new_full((len(values) - len(found),), -1.0)])
         better = found > values
         points = tuple(torch.where(_spread(better, x), y, x) for x, y in zip(points, moved, strict=True))
         values = torch.where(better, found, values)
     best = int(values.argmax())
     if not float(values[best]) >= 0:
         return None
-    return Witness(tuple(x[best].clone() for x in points), float(values[best]) * (1 - ROUNDING))
+    return Witness(tuple(x[best].clone() for x in points), float(values[best]))
 
 
 def _starts(
@@ -112,11 +124,42 @@ def _starts(
     return sizes, _inside(domain, tuple(points))
 
 
-def _norms_at(graph: SplineGraph, norm: float, points: tuple[Tensor, ...], free: Tensor | None) -> Tensor:
-    """Return the norm at each point; -1 on boundaries and where it is not finite."""
-    A, boundary = matrices(graph, *points)
-    found = norms(A if free is None else A[:, :, free], norm)
-    return torch.where(boundary | ~found.isfinite(), -1.0, found)
+class _Measure:
+    """The norms of local maps at points, of as many as a deadline leaves time for."""
+
+    def __init__(self, graph: SplineGraph, norm: float, free: Tensor | None, deadline: float | None) -> None:
+        self.graph, self.norm, self.free, self.deadline = graph, norm, free, deadline
+        self.pace = 0.0 if deadline is None else math.inf  # seconds per point
+        sizes = [sum(map(math.prod, shapes)) for shapes in (graph.input_shapes, graph.output_shapes)]
+        self.first = max(1, CHEAP // (min(sizes) * sum(math.prod(node.shape) for node in graph.nodes) or 1))
+
+    @property
+    def late(self) -> bool:
+        """Whether the time that is left is too short for a point."""
+        return self._room() < 1
+
+    def __call__(self, points: tuple[Tensor, ...]) -> Tensor:
+        """Return the norms at the first points, one inside a cell if possible; -1 on boundaries."""
+        found: list[Tensor] = []
+        start = 0
+        while start < len(points[0]):
+            room = self._room()
+            if room < 1 and (start >= ENOUGH or any(bool((part >= 0).any()) for part in found)):
+                break
+            step = min(max(room, 1 if start else self.first), together(self.graph))
+            before = time.monotonic()
+            part = tuple(x[start : start + step] for x in points)
+            found.append(local_norms(self.graph, self.norm, part, self.free))
+            if self.deadline is not None:
+                self.pace = (time.monotonic() - before) / len(part[0])
+            start += step
+        return torch.cat(found)
+
+    def _room(self) -> int:
+        """Return for how many points there is time."""
+        if self.deadline is None:
+            return sys.maxsize
+        return int(max(self.deadline - time.monotonic(), 0.0) / self.pace) if self.pace > 0 else sys.maxsize
 
 
 def _inside(domain: Domain, points: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

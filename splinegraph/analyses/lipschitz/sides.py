@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
+from splinegraph.analyses.lipschitz.rounding import roundoff
 from splinegraph.analyses.lipschitz.units import FREE, RIGHT, Units
 
 __all__ = ["Sides"]
 
 Floats = NDArray[np.float64]
 
-THIN = 1e-11
-"""Sets of inputs thinner than this, relative to the functionals that bound them, are below the rounding of those."""
+THIN = 2.0**-51
+"""Sets of inputs thinner than this, relative to what the functionals that bound them are sums of, are no sets: an input
+inside would be a few roundings away from both sides."""
+
+ANGLE = 1e-14
+"""Angle below which two functionals on all of space count as parallel."""
+
+BLURRED = 1e-8
+"""Size of a functional's gradient, relative to what it is a sum of, below which its direction is not relied on."""
 
 INSIDE = 1e-5
 """How far inside, relative to what bounds them, points are looked for first."""
 
 MOST_INPUTS = 40
 """Above that, programs go to a solver for sparse ones at once."""
-
-FAR = 1e6
-"""How far from zero inputs are taken to lie where there is no domain, for the residual of a program's dual."""
 
 
 class Sides:
@@ -82,12 +85,28 @@ class Sides:
         held = (states != FREE) & ~seen[n0:-1].any(axis=0)
         sign = np.where(states[held] == RIGHT, 1.0, -1.0)
         G, h = -(sign * seen[:n0, held]).T, sign * seen[-1, held]  # G x <= h
-        norms = np.linalg.norm(G, axis=1)
-        flat = norms <= 1e-13 * np.linalg.norm(self.units.forms[:, held], axis=0)
-        if bool((h[flat] < 0).any()):
+        slope = np.where(states == RIGHT, self.units.slopes[1], self.units.slopes[0])
+        sizes, size = self._sizes(np.where(states == FREE, 0.0, slope), held)
+        norms, rounding = np.linalg.norm(G, axis=1), roundoff(self.units.size)
+        far = 0.0 if self.box is None else float(np.linalg.norm(np.maximum(*np.abs(self.box))))
+        constant = norms <= rounding * sizes
+        if bool((constant & (h < -rounding * (size + far * sizes))).any()):
             return G, h, False
-        G, h = G[~flat] / norms[~flat, None], h[~flat] / norms[~flat]
+        kept = norms > BLURRED * sizes  # fewer walls prove less, never more
+        G, h = G[kept] / norms[kept, None], h[kept] / norms[kept]
         return G, h, True if not len(h) or self.free else None
+
+    def _sizes(self, slope: Floats, held: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+        """Return the sizes of what gradients, by their norms, and offsets of some units' functionals are sums of."""
+        units, n0 = self.units, self.units.inputs
+        sizes = np.zeros((n0 + 1, units.count))
+        for block in units.blocks:
+            part, before = block.part, slice(0, block.start)
+            sizes[:n0, part] = np.abs(units.forms[:n0, part])
+            sizes[n0, part] = np.abs(units.offsets[part])
+            through = np.abs(slope[before, None] * units.forms[n0 : n0 + block.start, part])
+            sizes[:, part] += sizes[:, before] @ through
+        return np.linalg.norm(sizes[:n0, held], axis=0), sizes[n0, held]
 
     def _nearest(self, G: Floats, h: Floats) -> tuple[bool, Floats | None, Floats] | None:
         """Return what the point nearest to zero that lies well inside says; None if there is none, without proof.
@@ -133,7 +152,7 @@ class Sides:
         )
         if found.status != 0:
             return True, None, nothing
-        if found.x[-1] > THIN * width:
+        if found.x[-1] > 0:
             return True, np.asarray(found.x[:-1]), nothing
         y = -np.asarray(found.ineqlin.marginals)
         return not self._empty(G, h, y), None, y
@@ -145,11 +164,10 @@ class Sides:
         if not total > 0:
             return False
         y = y / total
-        row, level = y @ G, float(y @ h)
+        row, level, size = y @ G, float(y @ h), float(y @ np.abs(h))
         if self.box is None:
-            most, scale = float(np.abs(row).sum()) * FAR, max(float(np.abs(h).max()), 1.0)
-        else:
-            low, high = self.box
-            most = -float(np.where(row > 0, row * low, row * high).sum())
-            scale = max(float(np.abs(h).max()), float(np.abs(np.concatenate(self.box)).max()), math.ulp(1.0))
-        return level + most <= THIN * scale
+            return float(np.linalg.norm(row)) <= ANGLE and level <= THIN * size
+        low, high = self.box
+        most = -float(np.where(row > 0, row * low, row * high).sum())
+        size += float((y @ np.abs(G)) @ np.maximum(np.abs(low), np.abs(high)))
+        return level + most <= THIN * size

@@ -80,6 +80,14 @@ class Stretch:
     def _columns(self, source: str, entry: Tensor) -> Tensor:
         """Return the matrix of the map, with the columns of the entries that move."""
         kept = entry.reshape(-1).nonzero()[:, 0]
+        shape = self.nodes[-1].shape
+        rows = math.prod(shape)
+        if rows < len(kept):
+            with torch.enable_grad():
+                none = entry.new_zeros(rows, *entry.shape).requires_grad_()
+                ends = torch.eye(rows, dtype=torch.float64).reshape(rows, *shape)
+                (found,) = torch.autograd.grad(self.linear(source, none), none, ends)
+            return found.reshape(rows, -1)[:, kept]
 
         def linear(v: Tensor) -> Tensor:
             full = v.new_zeros(len(v), entry.numel()).index_copy(1, kept, v)

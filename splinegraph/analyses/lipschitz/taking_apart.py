@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from splinegraph.analyses.lipschitz.deadlines import late
 from splinegraph.analyses.lipschitz.functions import Elementwise
 from splinegraph.analyses.lipschitz.units import Block, Units
 from splinegraph.core.affine import AffineOperator
@@ -22,20 +23,22 @@ from splinegraph.core.walk import walk
 __all__ = ["units"]
 
 MOST_ENTRIES = 2**27
-"""Of the forms of one node (1 GiB) beyond which a network is not taken apart."""
+"""Of the forms of one node, or of all units (1 GiB), beyond which a network is not taken apart."""
 
 ONE = torch.tensor(1.0, dtype=torch.float64)
 ZERO = torch.tensor(0.0, dtype=torch.float64)
 
 
-def units(graph: SplineGraph, boxes: Mapping[str, Box] | None = None) -> Units | None:
-    """Return a network's units; None if an operator has none, or slopes without bounds, or it would be too large.
+def units(graph: SplineGraph, boxes: Mapping[str, Box] | None = None, *, deadline: float | None = None) -> Units | None:
+    """Return a network's units; None if an operator has none, or slopes without bounds, or it is too large or late.
 
     Parameters
     ----------
     graph : SplineGraph
     boxes : mapping from node name to Box, optional
         Of all values at batch size one. Units that have one slope there are affine and vanish.
+    deadline : float, optional
+        Of `time.monotonic`.
     """
     sizes = [math.prod(shape) for shape in graph.input_shapes]
     with torch.no_grad():
@@ -48,17 +51,24 @@ def units(graph: SplineGraph, boxes: Mapping[str, Box] | None = None) -> Units |
                 return None
             plans[node.name] = plan
         total = sum(plan.room for plan in plans.values())
-        if (sum(sizes) + total + 1) * max(math.prod(node.shape) for node in graph.nodes) > MOST_ENTRIES:
+        if (sum(sizes) + total + 1) * max(total, *(math.prod(node.shape) for node in graph.nodes)) > MOST_ENTRIES:
             return None
-        builder = _Builder(facts, plans, sum(sizes), total)
+        builder = _Builder(facts, plans, sum(sizes), total, deadline)
         starts, at = [], 0
         for shape, size in zip(graph.input_shapes, sizes, strict=True):
             rows = torch.zeros(builder.rows, 1, *shape, dtype=torch.float64)
             rows.view(builder.rows, -1)[at : at + size] = torch.eye(size, dtype=torch.float64)
             starts.append(rows)
             at += size
-        outputs, _ = walk(graph, starts, builder.visit, operators=operators)
+        try:
+            outputs, _ = walk(graph, starts, builder.visit, operators=operators)
+        except _TimeIsUp:
+            return None
     return builder.finish(torch.cat([out.flatten(1) for out in outputs], dim=1))
+
+
+class _TimeIsUp(Exception):
+    """Ends the walk."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +141,10 @@ class _Facts:
 class _Builder:
     """The units made so far. A node's value is its forms, one row per entry of z, and last the constants."""
 
-    def __init__(self, facts: _Facts, plans: Mapping[str, _Plan], inputs: int, count: int) -> None:
-        self.facts, self.plans, self.inputs = facts, plans, inputs
+    def __init__(
+        self, facts: _Facts, plans: Mapping[str, _Plan], inputs: int, count: int, deadline: float | None
+    ) -> None:
+        self.facts, self.plans, self.inputs, self.deadline = facts, plans, inputs, deadline
         self.rows = inputs + count + 1
         self.used = 0
         self.forms = torch.zeros(self.rows, count, dtype=torch.float64)
@@ -142,6 +154,7 @@ class _Builder:
 
     def visit(self, node: Node, operator: Operator, args: tuple[Tensor, ...]) -> Tensor:
         """Return the forms of a node's value, and add its units."""
+        self._go_on()
         if isinstance(operator, AffineOperator):
             value = operator.linear(*args)
             value[-1] = operator.forward(*(arg[-1] for arg in args))
@@ -160,6 +173,10 @@ class _Builder:
         forms, last = self.forms[:-1].numpy(), self.forms[-1].numpy()
         low, high, kinks = self.low.numpy(), self.high.numpy(), self.kinks.numpy()
         return Units(forms, last, outputs[:-1].numpy(), self.inputs, low, high, kinks, tuple(self.blocks))
+
+    def _go_on(self) -> None:
+        if late(self.deadline):
+            raise _TimeIsUp
 
     def _add(
         self, name: str, forms: Tensor, low: Tensor, high: Tensor, kinks: Tensor, function: Elementwise | None = None
@@ -200,6 +217,7 @@ class _Builder:
         """Return the forms of maxima over the entries `columns`, (units, width): max(a, b) = a + relu(b - a)."""
         best = forms[:, columns[:, 0]]
         for place in range(1, columns.shape[1]):
+            self._go_on()
             live = columns[:, place] >= 0
             step = forms[:, columns[live, place]] - best[:, live]
             kinks = torch.stack([ZERO.expand(step.shape[1]), ONE.expand(step.shape[1])])

@@ -264,6 +264,58 @@ def box_sample(domain: Domain, count: int) -> torch.Tensor:
     return domain.boxes[0].sample(count, generator=torch.Generator().manual_seed(0))
 
 
+# narrow and far cells are cells
+
+
+def one_layer(weight: list[list[float]], bias: list[float], out: list[float]) -> sg.SplineGraph:
+    net = nn.Sequential(nn.Linear(len(weight[0]), len(bias)), nn.ReLU(), nn.Linear(len(bias), 1)).double().eval()
+    for linear, values in ((net[0], weight), (net[2], [out])):
+        assert isinstance(linear, nn.Linear)
+        linear.weight.data = torch.tensor(values, dtype=torch.float64)
+    assert isinstance(net[0], nn.Linear)
+    net[0].bias.data = torch.tensor(bias, dtype=torch.float64)
+    return sg.trace(net, torch.zeros(1, len(weight[0]), dtype=torch.float64))
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    ("weight", "bias", "out", "exact"),
+    [
+        ([[1e12], [1e12]], [0.0, -1.0], [1.0, -1.0], 1e12),  # a ramp of width 1e-12 at zero
+        ([[1e6], [1e6]], [-1e6, -1e6 - 1e-6], [1.0, -1.0], 1e6),  # and at one
+        ([[1.0, 0.0], [-1.0, -1e-8], [0.0, 1e-3]], [-1.0, 0.0, 0.0], [1.0, -1.0, 1.0], 2.0),  # 1e8 away
+    ],
+)
+def test_no_cell_is_too_narrow_or_too_far(
+    weight: list[list[float]], bias: list[float], out: list[float], exact: float, norm: float
+) -> None:
+    found = taken_apart(one_layer(weight, bias, out), Domain())
+    done = branch(found, norm=norm)
+    assert done.upper >= exact
+    assert done.upper == pytest.approx(exact, rel=1e-5)
+
+
+def test_cells_of_a_small_box_far_from_zero() -> None:
+    graph = one_layer([[1.0], [1.0]], [-1e6, -1e6 - 1e-8], [1.0, -1.0])
+    domain = Domain.of(graph, sg.Box(*(torch.tensor([1e6 + off], dtype=torch.float64) for off in (-1e-6, 1e-6))))
+    assert branch(taken_apart(graph, domain), domain=domain).upper >= 1.0
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_cones_and_equal_units_close(norm: float) -> None:
+    torch.manual_seed(3)
+    net = mlp(2, 5, 4, 1).double().eval()
+    for values in net.parameters():
+        if values.dim() == 1:
+            values.data.zero_()
+        elif values.shape[1] == 2:
+            values.data[1] = values.data[0]
+    found = taken_apart(sg.trace(net, torch.zeros(1, 2, dtype=torch.float64)), Domain())
+    exact = max(float(np.linalg.norm(A, norm)) for _, A in patterns(found))
+    done = branch(found, norm=norm)
+    same(done, exact)
+
+
 # one layer of independent functionals: every pattern occurs
 
 

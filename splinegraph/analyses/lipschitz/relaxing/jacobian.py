@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from splinegraph.analyses.lipschitz.deadlines import late
 from splinegraph.analyses.lipschitz.relaxing.backward import Relaxed, System
 from splinegraph.analyses.lipschitz.relaxing.levels import AT_ONCE
 from splinegraph.analyses.lipschitz.relaxing.lines import ROUNDING, Lines, chords
@@ -55,15 +56,18 @@ class JacobianBounds:
             middle, spread = (self.low + self.high) / 2, (self.high - self.low) / 2
             most = np.maximum(np.abs(self.low), np.abs(self.high))
             found = min(
-                _spectral(most), _spectral(middle) + _spectral(spread), math.sqrt(self.norm(1) * self.norm(math.inf)),
-                math.sqrt(self.squares),
+                _spectral(most), _spectral(middle) + _spectral(spread),
+                math.sqrt(self.norm(1)) * math.sqrt(self.norm(math.inf)),
+                math.sqrt(self.squares + self.low.size * np.finfo(np.float64).tiny),  # squares may underflow
             )  # fmt: skip
         else:
             found = float((self.columns if norm == 1 else self.rows).max())
         return found * (1 + roundoff(self.low.size))
 
 
-def jacobian_bounds(units: Units, least: Floats, most: Floats, *, norm: float, work: float = WORK) -> JacobianBounds:
+def jacobian_bounds(
+    units: Units, least: Floats, most: Floats, *, norm: float, work: float = WORK, deadline: float | None = None
+) -> JacobianBounds:
     """Return bounds of the Jacobian where each unit's slope may be anything in its range.
 
     Parameters
@@ -75,6 +79,8 @@ def jacobian_bounds(units: Units, least: Floats, most: Floats, *, norm: float, w
         What is wanted: it decides the direction.
     work : float
         Products that linear relaxation may take; without it bounds are those of interval arithmetic.
+    deadline : float, optional
+        Of `time.monotonic`, after which interval bounds stay.
 
     Notes
     -----
@@ -94,9 +100,9 @@ def jacobian_bounds(units: Units, least: Floats, most: Floats, *, norm: float, w
         first, second = ahead, back
     else:
         first, second = back, ahead
-    found = first.bounds(relax=first.cost <= work)
-    if first.cost + second.cost <= min(work, max(CHEAP, 4 * first.cost)):
-        found = _both(found, second.bounds(relax=True))
+    found = first.bounds(relax=first.cost <= work, deadline=deadline)
+    if first.cost + second.cost <= min(work, max(CHEAP, 4 * first.cost)) and not late(deadline):
+        found = _both(found, second.bounds(relax=True, deadline=deadline))
     return found
 
 
@@ -156,18 +162,22 @@ class _Derivatives:
         targets = [part.stop - part.start for part in system.parts] + [len(self.ends)]
         return float(len(self.offsets) * sum(system.work(2 * t, k) for k, t in enumerate(targets)))
 
-    def bounds(self, *, relax: bool) -> JacobianBounds:
+    def bounds(self, *, relax: bool, deadline: float | None) -> JacobianBounds:
         """Return bounds of all derivatives of ends by sources."""
-        relaxed = Relaxed(self.system, self.offsets, np.zeros(0))
+        relaxed, forms, through = (
+            Relaxed(self.system, self.offsets, np.zeros(0)),
+            self.system.forms,
+            len(self.system.parts),
+        )
         for k, part in enumerate(self.system.parts):
             sizes = relaxed.level_sizes(part)
             low, high = relaxed.intervals(part)
             if relax and k:
-                self._tighten(relaxed, self.system.forms[: part.start, part].T, self.offsets[:, part], k, (low, high))
+                self._tighten(relaxed, forms[: part.start, part].T, self.offsets[:, part], k, (low, high), deadline)
             relaxed.put(part, _products(low, high, self.least[part], self.most[part]), sizes)
         low, high = self._ends(relaxed)
         if relax:
-            self._tighten(relaxed, self.ends, self.direct, len(self.system.parts), (low, high), every=True)
+            self._tighten(relaxed, self.ends, self.direct, through, (low, high), deadline, every=True)
         sums, squares = self._sums(relaxed, low, high, relax=relax)
         most = np.maximum(np.abs(low), np.abs(high))
         across = most.sum(axis=0) * (1 + roundoff(len(most)))
@@ -191,6 +201,7 @@ class _Derivatives:
         offsets: Floats,
         upto: int,
         interval: tuple[Floats, Floats],
+        deadline: float | None,
         *,
         every: bool = False,
     ) -> None:
@@ -203,6 +214,8 @@ class _Derivatives:
             open_ = np.flatnonzero((every | ((low[mine] < 0) & (high[mine] > 0))).any(axis=0))
             step = max(AT_ONCE // (2 * together * max(known, 1)), 1)
             for first in range(0, len(open_), step):
+                if late(deadline):
+                    break
                 some = open_[first : first + step]
                 both = np.concatenate([rows[some], -rows[some]])
                 _, most = relaxed.above(np.repeat(both[None], mine.stop - start, axis=0), upto, mine)

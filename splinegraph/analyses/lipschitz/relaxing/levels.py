@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from splinegraph.analyses.lipschitz.deadlines import late
 from splinegraph.analyses.lipschitz.domain import Domain
 from splinegraph.analyses.lipschitz.relaxing.backward import Relaxed, System
 from splinegraph.analyses.lipschitz.relaxing.lines import Lines, curved, kinked
@@ -26,8 +27,8 @@ SMALL = 1500
 FEW = 400
 """Units up to which lines are chosen for each bound by descent."""
 
-AT_ONCE = 2**24
-"""Entries of the rows that are moved at once (128 MiB)."""
+AT_ONCE = 2**22
+"""Entries of the rows that are moved at once (32 MiB)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Levels:
     most: Floats
 
 
-def levels(units: Units, domain: Domain) -> Levels:
+def levels(units: Units, domain: Domain, *, deadline: float | None = None) -> Levels:
     """Return what all units can see on a bounded domain, by linear relaxation (CROWN).
 
     Block after block, the smaller of interval bounds and of bounds by lines in place of the units before. All sums
@@ -59,6 +60,8 @@ def levels(units: Units, domain: Domain) -> Levels:
     units : Units
     domain : Domain
         Bounded.
+    deadline : float, optional
+        Of `time.monotonic`, after which interval bounds stay.
 
     Notes
     -----
@@ -83,7 +86,7 @@ def levels(units: Units, domain: Domain) -> Levels:
         low[part], high[part] = _intervals(units, domain, relaxed, part)
         open_ = part.start + np.flatnonzero(_open(units, block, low, high))
         if k and len(open_):
-            below, above = _relaxed(units, domain, relaxed, open_, k, (low[: part.start], high[: part.start]))
+            below, above = _relaxed(units, domain, relaxed, open_, k, (low[: part.start], high[: part.start]), deadline)
             low[open_], high[open_] = np.maximum(low[open_], below), np.minimum(high[open_], above)
         # bounds of both sides that miss each other by rounding
         low[part], high[part] = np.minimum(low[part], high[part]), np.maximum(low[part], high[part])
@@ -105,14 +108,22 @@ def _open(units: Units, block: Block, low: Floats, high: Floats) -> NDArray[np.b
 
 
 def _relaxed(
-    units: Units, domain: Domain, relaxed: Relaxed, some: NDArray[np.int64], upto: int, ends: tuple[Floats, Floats]
+    units: Units,
+    domain: Domain,
+    relaxed: Relaxed,
+    some: NDArray[np.int64],
+    upto: int,
+    ends: tuple[Floats, Floats],
+    deadline: float | None,
 ) -> tuple[Floats, Floats]:
-    """Return lower and upper bounds of what some units see."""
+    """Return lower and upper bounds of what some units see; infinite ones when time is up."""
     known = units.inputs + units.blocks[upto].start
-    low, high = np.empty(len(some)), np.empty(len(some))
+    low, high = np.full(len(some), -np.inf), np.full(len(some), np.inf)
     R = len(relaxed.offsets)
     step = max(AT_ONCE // (2 * R * known), 1)
     for start in range(0, len(some), step):
+        if late(deadline):
+            break
         mine = some[start : start + step]
         forms = units.forms[:known, mine].T
         both = np.concatenate([forms, -forms])

@@ -73,7 +73,9 @@ def tightened(units: Units, domain: Domain, found: Levels | None = None) -> Tigh
     return Tightened(left, kept, states, found)
 
 
-def jacobian_on(units: Units, domain: Domain, norm: float, *, work: float = WORK) -> JacobianBounds:
+def jacobian_on(
+    units: Units, domain: Domain, norm: float, *, work: float = WORK, deadline: float | None = None
+) -> JacobianBounds:
     """Return bounds of a network's Jacobian on a domain, by the inputs that can move there.
 
     Parameters
@@ -85,7 +87,9 @@ def jacobian_on(units: Units, domain: Domain, norm: float, *, work: float = WORK
         What is wanted; ``.norm(norm)`` of the result is the bound of the Lipschitz constant.
     work : float
         See `jacobian_bounds`.
+    deadline : float, optional
+        Of `time.monotonic`, after which interval bounds stay.
     """
-    left = tightened(units, domain).units if domain.bounded else units
+    left = tightened(units, domain, levels(units, domain, deadline=deadline)).units if domain.bounded else units
     left = domain.moving(left)
-    return jacobian_bounds(left, left.low, left.high, norm=norm, work=work)
+    return jacobian_bounds(left, left.low, left.high, norm=norm, work=work, deadline=deadline)

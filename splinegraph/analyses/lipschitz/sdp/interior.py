@@ -17,12 +17,18 @@ __all__ = ["Solution", "solve", "start"]
 
 Floats = NDArray[np.float64]
 
-SHORTER = 0.5
+SHORTER = 0.7
 """By what a Newton step is multiplied until it is inside and makes progress."""
 
-FAR, NEAR = (0.5, 2.0), (0.12, 0.3)
+FIRST = 0.1
+"""The first barrier, relative to rho."""
+
+FAR, NEAR = (0.3, 2.0), (0.12, 0.3)
 """By what the barrier is multiplied, and the Newton decrement below which that is done: far from the best rho, where
 long steps end close to the boundary and centering them anew takes many, and near it."""
+
+ROUGH = 0.03
+"""The Newton decrement per row of the matrix that will do far from the best rho."""
 
 NEAR_BELOW = 0.06
 """The barrier, relative to rho, from which on it is near."""
@@ -80,7 +86,9 @@ def solve(
             break
         if below is not None and path.rho < below:
             break
-        lower, centered = FAR if path.mu * path.weight > NEAR_BELOW * path.rho else NEAR
+        lower, centered = NEAR
+        if path.mu * path.weight > NEAR_BELOW * path.rho:
+            lower, centered = FAR[0], max(FAR[1], ROUGH * path.weight)
         if decrement < NEAR[1]:
             gap = 1.6 * path.mu * path.weight
             if gap < tol * path.rho or (below is not None and path.rho - gap > below):
@@ -103,7 +111,7 @@ class _Path:
         # M >= 0 makes T > 0 where slopes may be zero or of either sign
         self.bounded = bool((inequality.products > 0).any())
         self.weight = units.size + (units.count if self.bounded else 0)
-        self.mu = (0.05 if near else 1.0) * self.rho / self.weight
+        self.mu = (0.05 if near else FIRST) * self.rho / self.weight
         self.factor = _cholesky(inequality.matrix(self.rho, T))
 
     def step(self) -> float | None:
@@ -115,14 +123,23 @@ class _Path:
         decrement = float(-g @ d)
         now = self._value(self.rho, self.T, self.factor)
         share, shortest = 1.0, 0.5 / (1 + math.sqrt(max(decrement, 0.0)))
-        while share > shortest:
-            rho, T = self.rho + share * float(d[0]), self.T + share * d[1:]
-            factor = None if bool((T <= 0).any()) else _cholesky(self.inequality.matrix(rho, T))
-            if factor is not None and self._value(rho, T, factor) < now - 1e-4 * share * decrement:
-                self.rho, self.T, self.factor = rho, T, factor
-                return decrement
+        found = self._at(d, share)
+        while not found[0] < now - 1e-4 * share * decrement:
             share *= SHORTER
-        return None
+            if share <= shortest:
+                return None
+            found = self._at(d, share)
+        if share < 1:  # the first point inside may be close to the boundary, and the way back takes many steps
+            other = self._at(d, SHORTER * share)
+            found = other if other[0] < now else found
+        _, self.rho, self.T, self.factor = found
+        return decrement
+
+    def _at(self, d: Floats, share: float) -> tuple[float, float, Floats, Floats | None]:
+        """Return the value at a share of a step, infinite outside, and the point."""
+        rho, T = self.rho + share * float(d[0]), self.T + share * d[1:]
+        factor = None if bool((T <= 0).any()) else _cholesky(self.inequality.matrix(rho, T))
+        return math.inf if factor is None else self._value(rho, T, factor), rho, T, factor
 
     def _value(self, rho: float, T: Floats, factor: Floats | None) -> float:
         assert factor is not None
