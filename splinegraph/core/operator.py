@@ -150,6 +150,11 @@ class Operator(abc.ABC):
         """Return `Monotonicity` flags per unit in one argument (int8, broadcasts to the output)."""
         return Monotonicity.UNKNOWN.tensor()
 
+    @property
+    def order_axis(self) -> int | None:
+        """Axis along which the values stand in the order of the only argument, as in a softmax; None: none is known."""
+        return None
+
     def join(self, constants: Sequence[float], norm: float = 2) -> float:
         """Return the Lipschitz constant of the whole from those of its arguments.
 

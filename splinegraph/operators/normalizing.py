@@ -113,6 +113,10 @@ class Softmax(NormalizingOperator):
 
     dim: int
 
+    @property
+    def order_axis(self) -> int | None:
+        return self.dim
+
     def forward(self, *xs: Tensor) -> Tensor:
         return torch.softmax(xs[0], self.dim)
 
@@ -166,6 +170,10 @@ class LogSoftmax(NormalizingOperator):
     """x - log(sum(exp(x))) along an axis (negative); every unit is concave."""
 
     dim: int
+
+    @property
+    def order_axis(self) -> int | None:
+        return self.dim
 
     def forward(self, *xs: Tensor) -> Tensor:
         return torch.log_softmax(xs[0], self.dim)

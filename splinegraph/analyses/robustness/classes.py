@@ -15,7 +15,6 @@ from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.walk import walk
 from splinegraph.errors import ShapeError, SplineGraphError
-from splinegraph.operators.normalizing import LogSoftmax, Softmax
 
 __all__ = ["Classifier", "check_norm"]
 
@@ -33,9 +32,7 @@ def check_norm(norm: float, allowed: Sequence[float]) -> float:
 
 def _keeps_order(node: Node) -> bool:
     """Return whether a node of shape (B, C) is monotone in every entry of a sample: over classes, not samples."""
-    if node.is_input or node.layout != BatchLayout():
-        return False
-    return isinstance(node.op, (Softmax, LogSoftmax)) and node.op.dim in (-1, 1)
+    return not node.is_input and node.layout == BatchLayout() and node.op.order_axis in (-1, 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ class Ball:
     >>> ball = Ball(torch.zeros(2), radius=0.5)
     >>> ball
     <Ball in (2,), radius 0.5>
-    >>> ball.contains(torch.tensor([[0.3, 0.4], [0.4, 0.4]])).tolist()
+    >>> ball.contains(torch.tensor([[0.3, 0.3], [0.4, 0.4]])).tolist()
     [True, False]
     """
 

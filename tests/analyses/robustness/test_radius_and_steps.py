@@ -95,7 +95,8 @@ def test_planted_fault_of_halved_constants_is_seen(monkeypatch: pytest.MonkeyPat
 
     class Half:
         def __init__(self, *args: object, **kwargs: object) -> None:
-            self.upper = real(*args, **kwargs).upper / 2  # type: ignore[arg-type]
+            found = real(*args, **kwargs)  # type: ignore[arg-type]
+            self.upper, self.interrupted = found.upper / 2, found.interrupted
 
     monkeypatch.setattr(module, "lipschitz", Half)
     assert sg.certified_radius(graph, x, budget=0.2)[0].radius > exact * 1.5
