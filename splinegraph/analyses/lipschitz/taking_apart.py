@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from splinegraph.analyses.lipschitz.deadlines import late
 from splinegraph.analyses.lipschitz.functions import Elementwise
+from splinegraph.analyses.lipschitz.postponing import Postponed, greatest, postponed
 from splinegraph.analyses.lipschitz.units import Block, Units
 from splinegraph.core.affine import AffineOperator
 from splinegraph.core.graph import Node, SplineGraph
@@ -43,7 +44,7 @@ def units(graph: SplineGraph, boxes: Mapping[str, Box] | None = None, *, deadlin
     sizes = [math.prod(shape) for shape in graph.input_shapes]
     with torch.no_grad():
         operators = graph.resolved(torch.float64, torch.device("cpu"), 1)
-        facts = _Facts(graph, boxes)
+        facts = _Facts(graph, boxes, postponed(graph, operators))
         plans: dict[str, _Plan] = {}
         for node in graph.operators:
             plan = facts.plan(node, operators[node.name])
@@ -73,30 +74,40 @@ class _TimeIsUp(Exception):
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """How many units a node makes: of elementwise operators with ranges of slopes, or of maxima."""
+    """How many units a node makes: of maxima, then of elementwise operators with ranges of slopes; none: affine."""
 
     room: int
     slopes: tuple[Tensor, Tensor] | None = None
     contest: tuple[Tensor, float] | None = None
+    after: Postponed | None = None
 
 
 class _Facts:
     """What is known of the nodes' units on the domain."""
 
-    def __init__(self, graph: SplineGraph, boxes: Mapping[str, Box] | None) -> None:
-        self.graph, self.boxes = graph, boxes
+    def __init__(self, graph: SplineGraph, boxes: Mapping[str, Box] | None, postponed: Mapping[str, Postponed]) -> None:
+        self.graph, self.boxes, self.postponed = graph, boxes, postponed
+        self.passed = {late.node.name for late in postponed.values()}
 
     def plan(self, node: Node, operator: Operator) -> _Plan | None:
         """Return what a node becomes; None if it cannot be taken apart."""
-        if isinstance(operator, AffineOperator):
+        if isinstance(operator, AffineOperator) or node.name in self.passed:
             return _Plan(0)
         slopes = self.slopes(node, operator)
         if slopes is not None:
             return _Plan(int((slopes[0] < slopes[1]).sum()), slopes=slopes)
-        contest = self.contest(node, operator)
+        late = self.postponed.get(node.name)
+        args = node.args if late is None else late.node.args
+        contest = self.contest(node, operator, args)
         if contest is None:
             return None
-        return _Plan(int((contest[0] >= 0).sum()) - len(contest[0]), contest=contest)
+        room = int((contest[0] >= 0).sum()) - len(contest[0])
+        if late is None:
+            return _Plan(room, contest=contest)
+        slopes = self.slopes(late.node, late.operator)
+        assert slopes is not None
+        slopes = late.slopes(contest[0], *slopes)
+        return _Plan(room + int((slopes[0] < slopes[1]).sum()), slopes, contest, late)
 
     def slopes(self, node: Node, operator: Operator) -> tuple[Tensor, Tensor] | None:
         """Return the range of each unit's slope, if the operator is elementwise and they are finite."""
@@ -106,14 +117,14 @@ class _Facts:
         low, high = (s.double().expand(node.shape).reshape(-1) for s in operator.slope_range(on))
         return (low, high) if bool((low.isfinite() & high.isfinite()).all()) else None
 
-    def contest(self, node: Node, operator: Operator) -> tuple[Tensor, float] | None:
+    def contest(self, node: Node, operator: Operator, args: tuple[str, ...]) -> tuple[Tensor, float] | None:
         """Return the entries that each maximum is of, those that can win first, and -1 for a minimum, else 1."""
         switching = self.switching(node, operator)
         if not isinstance(switching, Contest) or bool((switching.after >= 0).any()):
             return None
-        columns = switching.columns([math.prod(self.graph[name].shape) for name in node.args])
+        columns = switching.columns([math.prod(self.graph[name].shape) for name in args])
         if self.boxes is not None:
-            boxes = [self.boxes[name] for name in node.args]
+            boxes = [self.boxes[name] for name in args]
             lower = torch.cat([box.lower.reshape(-1) for box in boxes])
             upper = torch.cat([box.upper.reshape(-1) for box in boxes])
             if not switching.largest:
@@ -160,13 +171,17 @@ class _Builder:
             value[-1] = operator.forward(*(arg[-1] for arg in args))
             return value
         plan = self.plans[node.name]
-        if plan.slopes is not None:
-            value = self._elementwise(node, operator, args[0].flatten(1), *plan.slopes)
-        else:
-            assert plan.contest is not None
+        forms = torch.cat([arg.flatten(1) for arg in args], dim=1)
+        if plan.contest is not None:
             columns, sign = plan.contest
-            value = sign * self._maxima(node.name, sign * torch.cat([arg.flatten(1) for arg in args], dim=1), columns)
-        return value.reshape(self.rows, *node.shape)
+            forms = sign * self._maxima(node.name, sign * forms, columns)
+        if plan.after is not None:
+            assert plan.contest is not None
+            assert plan.slopes is not None
+            forms = self._kinks(plan.after, forms, plan.contest[0], *plan.slopes)
+        elif plan.slopes is not None:
+            forms = self._elementwise(node, operator, forms, *plan.slopes)
+        return forms.reshape(self.rows, *node.shape)
 
     def finish(self, outputs: Tensor) -> Units:
         """Return all units."""
@@ -194,22 +209,37 @@ class _Builder:
         return own
 
     def _elementwise(self, node: Node, operator: Operator, forms: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        live = low < high
         at = self.facts.inside(node)
-        value = forms * low
-        value[-1] += operator.forward(at.reshape(node.shape)).reshape(-1) - low * at
-        switching = self.facts.switching(node, operator)
-        kinks = torch.full((2, len(low)), math.nan, dtype=torch.float64)
-        function: Elementwise | None = Elementwise(operator, tuple(node.shape), np.flatnonzero(live.numpy()))
-        moved, height = forms[:, live], torch.zeros(int(live.sum()), dtype=torch.float64)
-        if isinstance(switching, Breaks) and len(switching.breakpoints) == 1:
-            b = float(switching.breakpoints)
-            kinks, function = switching.slopes, None
-            moved = moved.clone()
-            moved[-1] -= b  # the unit's kink is at zero, and its value there
-            height = (switching.slopes[0] * b + switching.intercepts[0])[live]
-        own = self._add(node.name, moved, low[live], high[live], kinks[:, live], function)
-        own[-1] += height
+        heights = operator.forward(at.reshape(node.shape)).reshape(-1)
+        breaks = self.facts.switching(node, operator)
+        if isinstance(breaks, Breaks) and len(breaks.breakpoints) == 1:
+            return self._kinked(node.name, breaks, forms, low, high, at, heights)
+        live = low < high
+        function = Elementwise(operator, tuple(node.shape), np.flatnonzero(live.numpy()))
+        kinks = torch.full((2, int(live.sum())), math.nan, dtype=torch.float64)
+        value = _line(forms, low, at, heights)
+        value[:, live] = self._add(node.name, forms[:, live], low[live], high[live], kinks, function)
+        return value
+
+    def _kinks(self, late: Postponed, forms: Tensor, columns: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """Return the activation of maxima, which were over `columns`."""
+        slopes, intercepts = late.breaks.slopes[:, columns[:, 0]], late.breaks.intercepts[:, columns[:, 0]]
+        breaks = replace(late.breaks, slopes=slopes, intercepts=intercepts)
+        at = greatest(self.facts.inside(late.node), columns)
+        right = (at > breaks.breakpoints).long()[None]
+        heights = slopes.gather(0, right)[0] * at + intercepts.gather(0, right)[0]
+        return self._kinked(late.node.name, breaks, forms, low, high, at, heights)
+
+    def _kinked(
+        self, name: str, breaks: Breaks, forms: Tensor, low: Tensor, high: Tensor, at: Tensor, heights: Tensor
+    ) -> Tensor:
+        """Return the values of units with one kink, of value `heights` at `at`, and add those that bend."""
+        live, b = low < high, float(breaks.breakpoints)
+        moved = forms[:, live].clone()
+        moved[-1] -= b  # the unit's kink is at zero, and its value there
+        own = self._add(name, moved, low[live], high[live], breaks.slopes[:, live])
+        own[-1] += (breaks.slopes[0] * b + breaks.intercepts[0])[live]
+        value = _line(forms, low, at, heights)
         value[:, live] = own
         return value
 
@@ -223,3 +253,10 @@ class _Builder:
             kinks = torch.stack([ZERO.expand(step.shape[1]), ONE.expand(step.shape[1])])
             best[:, live] += self._add(name, step, kinks[0], kinks[1], kinks)
         return best
+
+
+def _line(forms: Tensor, slope: Tensor, at: Tensor, heights: Tensor) -> Tensor:
+    """Return lines through `heights` at `at`, of the forms."""
+    value = forms * slope
+    value[-1] += heights - slope * at
+    return value

@@ -48,10 +48,30 @@ class Compared(nn.Module):
         return out
 
 
+class Pooled(nn.Module):
+    """Activations before maxima over overlapping, padded windows: that of one channel decreases, one is read twice."""
+
+    def __init__(self, *slopes: float, twice: bool = False) -> None:
+        super().__init__()
+        self.first, self.act, self.pool = nn.Conv2d(1, 3, 3), nn.PReLU(3), nn.MaxPool2d(3, 2, 1)
+        self.act.weight.data.copy_(torch.tensor(slopes))
+        self.head, self.twice = nn.Linear(12, 2), twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.act(self.first(x))
+        z = self.pool(y) + (y.mean((2, 3), keepdim=True) if self.twice else 0)
+        head: Tensor = self.head(torch.clamp(z, min=-0.1).flatten(1))
+        return head
+
+
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mlp": (lambda: nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 5), nn.LeakyReLU(0.2)), (3,)),
     "mixed": (Mixed, (1, 4, 4)),
     "compared": (Compared, (3,)),
+    "pooled": (lambda: Pooled(0.0, 0.2, 1.0), (1, 6, 6)),
+    "not convex": (lambda: Pooled(0.0, 0.2, 1.5), (1, 6, 6)),
+    "decreasing": (lambda: Pooled(0.0, 0.2, -0.1), (1, 6, 6)),
+    "twice": (lambda: Pooled(0.0, 0.2, 1.0, twice=True), (1, 6, 6)),
 }  # fmt: skip
 
 
@@ -103,3 +123,15 @@ def test_smooth_units_have_slopes_but_no_kink() -> None:
 def test_refuses_what_has_no_slopes() -> None:
     graph = sg.trace(nn.Sequential(nn.Linear(2, 4), nn.Softmax(1)).double().eval(), torch.zeros(1, 2).double())
     assert units(graph) is None
+
+
+def test_maxima_come_before_activations_that_alone_they_use() -> None:
+    counts = {}
+    for name in ("pooled", "not convex", "decreasing", "twice"):
+        found = units(case(name)[0])
+        assert found is not None
+        counts[name] = found.count
+    compared, clamped = 3 * (3 + 5 + 5 + 8), 12
+    assert counts["pooled"] == compared + 2 * 4 + clamped  # a slope of 1 is affine
+    assert counts["not convex"] == counts["decreasing"] == compared + 3 * 16 + clamped
+    assert counts["twice"] == compared + 2 * 16 + clamped
