@@ -342,6 +342,7 @@ print(report["codes"].samples, resource.getrusage(resource.RUSAGE_SELF).ru_maxrs
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
     np.save(tmp_path / "d.npy", np.zeros((16 * 1024, 1024), dtype=np.float32))  # 64 MiB, 128 in float64
     command = [sys.executable, "-c", _SCRIPT, tmp_path / "d.npy"]

@@ -228,6 +228,7 @@ def test_nothing_else_reaches_stdout(splinegraph: Run) -> None:
         assert text in err
 
 
+@pytest.mark.slow
 def test_a_report_is_kept_though_nobody_reads_on(splinegraph: Run) -> None:
     with start("analyze", "net.py", "--out", "o") as process:
         assert process.stdout is not None
@@ -237,6 +238,7 @@ def test_a_report_is_kept_though_nobody_reads_on(splinegraph: Run) -> None:
     assert json.loads(Path("o/report.json").read_text())["complete"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_stdout_is_one_line(splinegraph: Run) -> None:
     with Path("/dev/full").open("w") as full:

@@ -65,6 +65,7 @@ for path in large:
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """Files of 96 MiB are read with less than 24 MiB, pages of the mapping among them."""
     x = np.ones((6144, 4096), dtype=np.float32)

@@ -210,6 +210,7 @@ def test_an_unsure_solver_leaves_no_exact_answer(monkeypatch: pytest.MonkeyPatch
     assert "not confirmed" in found.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_bounds_of_paper_corollary_1_on_a_dense_grid(norm: float) -> None:
     """Margin over constant, exact distance and a grid of .01: in this order, the last two a step apart."""

@@ -39,6 +39,7 @@ def no_number(result: MeshResult) -> MeshResult:
     return dataclasses.replace(result, mesh=dataclasses.replace(result.mesh, vertices=vertices))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("fault", [forget_a_cut, flip_a_bit, move_a_vertex, twice])
 def test_faces_that_fail_checks_are_done_again(

@@ -38,6 +38,7 @@ def cells(net: nn.Module, c: float, dim: int = 2, **asked: Any) -> sg.Partition:
     return sg.enumerate_regions(graph, sg.Box(c - one, c + one), **asked)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "c"), [("relu", -1e4), ("relu", 1e6), ("pooled", 1e6), ("sorted", 1e6)])
 @pytest.mark.parametrize("method", ["mesh", "search", "stream"])
 def test_moved_networks_have_the_same_cells(name: str, method: Any, c: float) -> None:
