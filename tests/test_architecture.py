@@ -27,7 +27,8 @@ LAYERS = {
     "operators": {"errors", "core"},
     "tracers": {"errors", "core", "operators", "data"},
     "analyses": {"errors", "core", "operators.base", "data"},
-    "transforms": {"errors", "core", "operators.base", "data", "analyses"},
+    "splines": {"errors"},
+    "transforms": {"errors", "core", "operators", "data", "splines", "analyses"},
     "testing": {"errors", "core", "operators.base"},
 }
 """What each part may import, besides itself; parts not named here are on top and may import all but cli."""
