@@ -5,6 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name, *options in (("affine_maps",), ("trace_overhead",), ("regions", "--nets", "small", "--repeat", "1")):
+RUNS = (
+    ("affine_maps",),
+    ("trace_overhead",),
+    ("regions", "--nets", "small", "--repeat", "1"),
+    ("lipschitz", "--quick", "--peers", "LipSDP"),
+)
+
+for name, *options in RUNS:
     print(f"== {name}", flush=True)
     subprocess.run([sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", *options], check=True)
