@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from digits_cnn import DigitsCNN
 from digits_gelu import DigitsGELU
+from digits_icnn import DigitsICNN
+from digits_lstm import DigitsLSTM
 from digits_mlp import DigitsMLP
 from digits_resnet import DigitsResNet
 from digits_rnn import DigitsRNN
@@ -33,6 +35,8 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "digits_resnet": DigitsResNet,
     "digits_rnn": DigitsRNN,
     "digits_gelu": DigitsGELU,
+    "digits_icnn": DigitsICNN,
+    "digits_lstm": DigitsLSTM,
 }
 
 

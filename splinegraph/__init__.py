@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from splinegraph.analyses.affine_map import AffineMap, affine_map
     from splinegraph.analyses.codes import ActivationPattern, codes
+    from splinegraph.analyses.convexity.checklist import Checklist, checklist
+    from splinegraph.analyses.convexity.convexity import convexity
+    from splinegraph.analyses.convexity.inference import Inference, inference
+    from splinegraph.analyses.convexity.verdict import Status, Verdict, Verdicts
+    from splinegraph.analyses.convexity.witness import Witness
     from splinegraph.analyses.factors import Factors, conv_matrix, factors
     from splinegraph.analyses.lipschitz.bound import LipschitzBound
     from splinegraph.analyses.lipschitz.certificate import Certificate, load_certificate
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     from splinegraph.core.domains.plane import Plane
     from splinegraph.core.domains.polytope import Polytope
     from splinegraph.core.domains.segment import Segment
+    from splinegraph.core.exact import latex
     from splinegraph.core.graph import Node, SplineGraph
     from splinegraph.core.values import Box, Curvature, Monotonicity
     from splinegraph.data.reading import read_data
@@ -51,6 +57,10 @@ if TYPE_CHECKING:
     from splinegraph.tracers.loading.target import load
     from splinegraph.tracers.onnx.reading import read_onnx
     from splinegraph.tracers.tracing import trace
+    from splinegraph.transforms.difference.difference import Difference, difference_of_convex
+    from splinegraph.transforms.difference.relaxing import Relaxation
+    from splinegraph.transforms.max_affine import MaxAffineForm, max_affine
+    from splinegraph.transforms.max_affine_fit import MaxAffineFit, max_affine_fit
 
 __all__ = [
     "ActivationPattern",
@@ -62,14 +72,19 @@ __all__ = [
     "Cell",
     "Certificate",
     "CertifiedRadius",
+    "Checklist",
     "Chords",
     "Comparison",
     "ContractionPenalty",
     "Curvature",
     "DataSource",
+    "Difference",
     "Factors",
+    "Inference",
     "LipschitzBound",
     "LocalRegion",
+    "MaxAffineFit",
+    "MaxAffineForm",
     "Monotonicity",
     "Neighborhood",
     "Node",
@@ -77,29 +92,41 @@ __all__ = [
     "Plane",
     "Polytope",
     "RegionSample",
+    "Relaxation",
     "Report",
     "Segment",
     "Sensitivity",
     "SplineGraph",
     "SplineGraphError",
+    "Status",
+    "Verdict",
+    "Verdicts",
     "Verification",
+    "Witness",
     "adversarial_step",
     "affine_map",
     "analyze",
     "certified_radius",
+    "checklist",
     "chords",
     "codes",
     "compare",
     "contraction_penalty",
     "conv_matrix",
+    "convexity",
     "count_bound",
+    "difference_of_convex",
     "enumerate_regions",
     "factors",
+    "inference",
+    "latex",
     "lipschitz",
     "load",
     "load_certificate",
     "local_region",
     "logits",
+    "max_affine",
+    "max_affine_fit",
     "min_adversarial",
     "neighborhood",
     "normalized",
@@ -124,6 +151,11 @@ _WHERE = {
     "analyses.affine_map": ("AffineMap", "affine_map"),
     "analyses.codes": ("ActivationPattern", "codes"),
     "analyses.factors": ("Factors", "conv_matrix", "factors"),
+    "analyses.convexity.checklist": ("Checklist", "checklist"),
+    "analyses.convexity.convexity": ("convexity",),
+    "analyses.convexity.inference": ("Inference", "inference"),
+    "analyses.convexity.verdict": ("Status", "Verdict", "Verdicts"),
+    "analyses.convexity.witness": ("Witness",),
     "analyses.lipschitz.bound": ("LipschitzBound",),
     "analyses.lipschitz.certificate": ("Certificate", "load_certificate"),
     "analyses.lipschitz.lipschitz": ("lipschitz",),
@@ -149,6 +181,7 @@ _WHERE = {
     "core.domains.plane": ("Plane",),
     "core.domains.polytope": ("Polytope",),
     "core.domains.segment": ("Segment",),
+    "core.exact": ("latex",),
     "core.graph": ("Node", "SplineGraph"),
     "core.values": ("Box", "Curvature", "Monotonicity"),
     "data.reading": ("read_data",),
@@ -159,11 +192,21 @@ _WHERE = {
     "tracers.loading.target": ("load",),
     "tracers.onnx.reading": ("read_onnx",),
     "tracers.tracing": ("trace",),
+    "transforms.max_affine": ("MaxAffineForm", "max_affine"),
+    "transforms.max_affine_fit": ("MaxAffineFit", "max_affine_fit"),
+    "transforms.difference.difference": ("Difference", "difference_of_convex"),
+    "transforms.difference.relaxing": ("Relaxation",),
 }
 _MODULES = {name: f"splinegraph.{module}" for module, names in _WHERE.items() for name in names}
 
 
+_PACKAGES = ("nn", "splines", "testing")
+"""Open with the package: ``sg.nn.ConvexLinear``."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"splinegraph.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module 'splinegraph' has no attribute {name!r}")
     value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)

@@ -8,6 +8,7 @@
     │   ├── EquivalenceError        the graph and the model disagree
     │   └── BatchError              it mixes the samples of a batch
     ├── UnsupportedOperatorError    a node cannot answer what an analysis asks of it
+    ├── NotConvexError              a network is not convex where that is needed; it holds the witnesses
     ├── ParameterError              NaN or infinite weights
     ├── ShapeError                  a tensor has the wrong shape, dtype or batch size
     ├── DomainError                 an empty, reversed or NaN domain
@@ -28,6 +29,7 @@ __all__ = [
     "DomainError",
     "EquivalenceError",
     "MissingDependencyError",
+    "NotConvexError",
     "ParameterError",
     "ShapeError",
     "SplineGraphError",
@@ -99,6 +101,24 @@ class BatchError(TraceError):
 
 class UnsupportedOperatorError(SplineGraphError):
     """A node cannot answer what an analysis asks of it."""
+
+
+class NotConvexError(SplineGraphError):
+    """A network is neither convex nor concave where that is needed.
+
+    Parameters
+    ----------
+    what, where, why, remedy : str
+        As in `SplineGraphError`.
+    witnesses : tuple
+        Pairs of points whose chords prove it; empty if it is only not proved to be convex.
+    """
+
+    def __init__(
+        self, what: str, *, where: str = "", why: str = "", remedy: str = "", witnesses: tuple[object, ...] = ()
+    ) -> None:
+        super().__init__(what, where=where, why=why, remedy=remedy)
+        self.witnesses = witnesses
 
 
 class ParameterError(SplineGraphError):

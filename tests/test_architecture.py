@@ -28,7 +28,8 @@ LAYERS = {
     "tracers": {"errors", "core", "operators", "data"},
     "analyses": {"errors", "core", "operators.base", "data"},
     "splines": {"errors"},
-    "transforms": {"errors", "core", "operators", "data", "splines", "analyses"},
+    "nn": {"errors"},
+    "transforms": {"errors", "core", "operators", "data", "splines", "nn", "analyses"},
     "testing": {"errors", "core", "operators.base"},
 }
 """What each part may import, besides itself; parts not named here are on top and may import all but cli."""

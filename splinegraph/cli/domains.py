@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from splinegraph.core.graph import SplineGraph
     from splinegraph.data.source import DataSource
 
-__all__ = ["BOUNDED", "DOMAINS", "Domain", "bounded_options", "domain_of", "domain_options"]
+__all__ = [
+    "BOUNDED", "DOMAINS", "EVERY", "Domain", "bounded_options", "domain_of", "domain_options", "every_domain_options",
+]  # fmt: skip
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -27,6 +29,9 @@ DOMAINS = ("box", "box_around", "slice_of", "through", "segment")
 
 BOUNDED = ("box", "box_around", "ball")
 """Those of the commands that bound a network on a domain of full dimension."""
+
+EVERY = (*DOMAINS, "ball")
+"""All of them."""
 
 _OPTIONS = (
     click.option(
@@ -74,6 +79,13 @@ _BALL = click.option(
 def bounded_options(command: C) -> C:
     """Add what says which inputs are looked at, of full dimension: a box or a ball."""
     for option in reversed((*_OPTIONS[:2], _BALL)):
+        command = option(command)
+    return command
+
+
+def every_domain_options(command: C) -> C:
+    """Add what says which inputs are looked at: any convex set of inputs."""
+    for option in reversed((*_OPTIONS, _BALL)):
         command = option(command)
     return command
 

@@ -73,10 +73,10 @@ def lipschitz(
       splinegraph lipschitz model.py --box-around x.npy 0.1 --budget 300 --out bound/
       splinegraph lipschitz model.py --verify bound/certificate.npz
     """
-    from splinegraph.cli.lipschitz_files import prepare_folder, write_results
+    from splinegraph.cli.lipschitz_files import write_results
     from splinegraph.cli.lipschitz_table import render
     from splinegraph.cli.lipschitz_work import Work
-    from splinegraph.cli.output import results_on_stdout, wrote
+    from splinegraph.cli.output import prepare_folder, results_on_stdout, wrote
 
     _check_domains(asked, everywhere, verified)
     prepare_folder(out, json_to)

@@ -9,26 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from splinegraph.core.files import make_folder, write_json, write_text
 
 if TYPE_CHECKING:
     from splinegraph.analyses.lipschitz.bound import LipschitzBound
     from splinegraph.cli.lipschitz_work import Bounded, Checked
 
-__all__ = ["prepare_folder", "write_results"]
+__all__ = ["write_results"]
 
 COLUMNS = ("node", "operator", "module", "own", "gain", "total")
-
-
-def prepare_folder(folder: Path | None, json_to: str | None) -> None:
-    """Learn that something cannot be written before the work, not after; nothing is made yet."""
-    from splinegraph.cli.output import prepare
-
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise click.UsageError(f"--out {folder} is a file; name a folder")
-    prepare(folder, json_to)
 
 
 def write_results(

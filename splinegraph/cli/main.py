@@ -13,6 +13,7 @@ from typing import IO, Any
 import click
 
 from splinegraph.cli.analyze import analyze
+from splinegraph.cli.convexity import convexity
 from splinegraph.cli.export import export
 from splinegraph.cli.lipschitz import lipschitz
 from splinegraph.cli.regions import regions
@@ -62,5 +63,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (analyze, regions, lipschitz, trace, export, rerun):
+for command in (analyze, regions, lipschitz, convexity, trace, export, rerun):
     main.add_command(command)

@@ -18,7 +18,7 @@ from splinegraph.errors import one_line
 if TYPE_CHECKING:
     from splinegraph.analyses.report.report import Report
 
-__all__ = ["deliver", "prepare", "results_on_stdout", "wrote"]
+__all__ = ["deliver", "prepare", "prepare_folder", "results_on_stdout", "wrote"]
 
 
 Write = Callable[[str], None]
@@ -52,6 +52,13 @@ def prepare(out: Path | None, json_to: str | None) -> None:
         check_folder(out, "report.json")
     if json_to not in (None, "-"):
         check_writable(Path(str(json_to)))
+
+
+def prepare_folder(folder: Path | None, json_to: str | None) -> None:
+    """Learn that something cannot be written before the work, not after; nothing is made yet."""
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise click.UsageError(f"--out {folder} is a file; name a folder")
+    prepare(folder, json_to)
 
 
 def deliver(report: Report, result: dict[str, Any], out: Path | None, json_to: str | None, write: Write) -> list[Path]:

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from splinegraph.analyses.report.convexity import ConvexitySection
 from splinegraph.analyses.report.graph import GraphSection, InputsSection, NodeRow
 from splinegraph.analyses.report.lipschitz import LipschitzSection
 from splinegraph.analyses.report.maps import BoundarySection, MapsSection
@@ -194,6 +195,10 @@ def _lipschitz(console: Console, section: LipschitzSection, hint: str) -> None:
     _title(console, "lipschitz", section.headline, "dim" if section.domain is None else "")
 
 
+def _convexity(console: Console, section: ConvexitySection, hint: str) -> None:
+    _title(console, "convexity", section.headline, "dim" if section.counts is None else "")
+
+
 def _class(number: int, name: str | None) -> str:
     """Return the number of a class, and its name if it has one."""
     if not name:
@@ -210,5 +215,6 @@ RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {
     MapsSection: _maps,
     RegionsSection: _regions,
     LipschitzSection: _lipschitz,
+    ConvexitySection: _convexity,
 }
 """How each kind of section is shown."""

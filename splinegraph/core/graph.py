@@ -17,6 +17,8 @@ from splinegraph.errors import ShapeError
 if TYPE_CHECKING:
     import networkx
 
+    from splinegraph.core.exact import ExactPoint, SymbolicGraph
+
 __all__ = ["Input", "Node", "SplineGraph"]
 
 
@@ -200,6 +202,24 @@ class SplineGraph:
 
         outputs = evaluate(self, inputs, dtype=dtype)
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def evaluate_exact(self, *x: Any) -> Any:
+        """Return the exact value at one rational point, in `Fraction`; see `core.exact.evaluate_exact`."""
+        from splinegraph.core.exact import evaluate_exact
+
+        return evaluate_exact(self, *x)
+
+    def exact_point(self, *x: Any) -> ExactPoint:
+        """Return value, codes, ties and affine map at one rational point, exactly."""
+        from splinegraph.core.exact import ExactGraph
+
+        return ExactGraph(self).at(*x)
+
+    def to_sympy(self, *, limit: int | None = None) -> SymbolicGraph:
+        """Return the outputs of a small network as sympy expressions; see `core.exact.symbolic.to_sympy`."""
+        from splinegraph.core.exact.symbolic import MOST_TERMS, to_sympy
+
+        return to_sympy(self, limit=MOST_TERMS if limit is None else limit)
 
     def resolved(self, dtype: torch.dtype | None, device: torch.device | None, batch: int) -> Mapping[str, Operator]:
         """Return the operators with parameters cast to `dtype` and `device`, for a batch of that size.

@@ -10,13 +10,14 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from splinegraph.core.switching import Switching
 from splinegraph.core.values import Box, Curvature, Monotonicity
+from splinegraph.errors import UnsupportedOperatorError
 
 __all__ = ["Conditions", "Operator", "Piece", "Shapes", "SplineOperator"]
 
@@ -127,6 +128,12 @@ class Operator(abc.ABC):
         """Return `forward` and `linearize` in one pass; override where they share work."""
         return self.forward(*xs), self.linearize(*xs)
 
+    def symbolic(self, *xs: Any) -> Any:
+        """Return the value as an array of sympy expressions, of arguments that are such arrays, at batch size one."""
+        raise UnsupportedOperatorError(
+            f"{self.label} has no symbolic form", remedy="cut the graph before it with graph.between"
+        )
+
     # What is known of the operator. The defaults claim nothing.
 
     def bounds(self, *boxes: Box) -> Box:
@@ -212,6 +219,12 @@ class SplineOperator(Operator):
             Bounds of the arguments; needed where there are infinitely many pieces.
         """
         return None
+
+    def symbolic(self, *xs: Any) -> Any:
+        """Return sums, maxima, minima and cases, as the switches say."""
+        from splinegraph.core.exact.formulas import from_switches
+
+        return from_switches(self, xs)
 
     def switch(self, *xs: Tensor) -> tuple[Tensor, Tensor]:
         """Return value and code in one pass; override where they share work."""

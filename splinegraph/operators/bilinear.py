@@ -38,6 +38,9 @@ class Product(_Bilinear):
     def forward(self, *xs: Tensor) -> Tensor:
         return xs[0] * xs[1]
 
+    def symbolic(self, *xs: Any) -> Any:
+        return xs[0] * xs[1]
+
     def linearize(self, *xs: Tensor) -> Piece:
         return _ProductPiece(xs[0], xs[1])
 
@@ -90,6 +93,9 @@ class MatrixProduct(_Bilinear):
     """x @ y on the last two axes; the axes before them broadcast."""
 
     def forward(self, *xs: Tensor) -> Tensor:
+        return xs[0] @ xs[1]
+
+    def symbolic(self, *xs: Any) -> Any:
         return xs[0] @ xs[1]
 
     def linearize(self, *xs: Tensor) -> Piece:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from splinegraph.core.affine import AffineOperator
 from splinegraph.core.algebra import LinearCombination, unbroadcast
+from splinegraph.core.exact import formulas
 from splinegraph.core.operator import Boxes, Conditions, Piece, Shapes, SplineOperator
 from splinegraph.core.parameters import Expression
 from splinegraph.core.values import Box, Curvature, Monotonicity
@@ -77,6 +78,9 @@ class Comparison(LocallyConstant):
             other = torch.as_tensor(self.other, dtype=torch.float64, device=code.device)
             rhs = sign * other.expand(code.shape).reshape(-1)[rows]
         return half_spaces(rows, rhs, *((i, spot, sign * (1 - 2 * i)) for i, spot in enumerate(spots)))
+
+    def symbolic(self, *xs: Any) -> Any:
+        return formulas.truth(self.kind, *self._sides(xs))
 
     def pieces(self, unit: int, shapes: Shapes) -> Tensor:
         return torch.arange(self.alphabet(shapes))
@@ -150,6 +154,9 @@ class Where(SplineOperator):
         spot = places(shapes[0], code.device).expand(code.shape).reshape(-1)
         sign = 1 - 2 * code.reshape(-1).double()
         return half_spaces(unit, sign / 2, (0, spot, sign))
+
+    def symbolic(self, *xs: Any) -> Any:
+        return formulas.choice(xs[0], *self._sides(xs))
 
     def pieces(self, unit: int, shapes: Shapes) -> Tensor:
         return torch.arange(2)

@@ -54,6 +54,13 @@ class Expansion:
             values.append(context.resolve(operator).forward(*(values[i] for i in args)))
         return values[-1]
 
+    def symbolic(self, *xs: Any) -> Any:
+        """Return the composition as an array of sympy expressions."""
+        context, values = Context(torch.float64, torch.device("cpu")), list(xs)
+        for operator, args in self.steps:
+            values.append(context.resolve(operator).symbolic(*(values[i] for i in args)))
+        return values[-1]
+
 
 class Recipe:
     """Collects the steps of an expansion: call it with an operator and the places of its arguments."""
@@ -88,6 +95,10 @@ class NormalizingOperator(Operator):
         """Return the tangent map."""
         return self.tangent_at(xs[0], self.forward(*xs))
 
+    def symbolic(self, *xs: Any) -> Any:
+        """Return the composition."""
+        return self.expand().symbolic(*xs)
+
     def value_and_piece(self, *xs: Tensor) -> tuple[Tensor, Piece]:
         """Return the value and the tangent map."""
         y = self.forward(*xs)
@@ -119,6 +130,10 @@ class Softmax(NormalizingOperator):
 
     def forward(self, *xs: Tensor) -> Tensor:
         return torch.softmax(xs[0], self.dim)
+
+    def symbolic(self, *xs: Any) -> Any:
+        exps = Exp().symbolic(xs[0])
+        return exps / exps.sum(self.dim, keepdims=True)
 
     def tangent_at(self, x: Tensor, y: Tensor) -> Piece:
         return _SoftmaxPiece(x, y, self.dim)
@@ -177,6 +192,9 @@ class LogSoftmax(NormalizingOperator):
 
     def forward(self, *xs: Tensor) -> Tensor:
         return torch.log_softmax(xs[0], self.dim)
+
+    def symbolic(self, *xs: Any) -> Any:
+        return xs[0] - Log().symbolic(Exp().symbolic(xs[0]).sum(self.dim, keepdims=True))
 
     def tangent_at(self, x: Tensor, y: Tensor) -> Piece:
         return _LogSoftmaxPiece(x, y, self.dim)
@@ -239,6 +257,9 @@ class LogSumExp(NormalizingOperator):
 
     def forward(self, *xs: Tensor) -> Tensor:
         return torch.logsumexp(xs[0], self.dims, self.keepdim)
+
+    def symbolic(self, *xs: Any) -> Any:
+        return Log().symbolic(Exp().symbolic(xs[0]).sum(self.dims, keepdims=self.keepdim))
 
     def tangent_at(self, x: Tensor, y: Tensor) -> Piece:
         gradient = (x - (y if self.keepdim else restored(y, self.dims))).exp()

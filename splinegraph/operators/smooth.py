@@ -10,6 +10,7 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,6 +63,9 @@ class Profile:
     pole : pair of floats, optional
         Limits of the function to the left and right of 0, where its derivative is infinite.
     kinks : tuple of Kink
+    heights : pair of float or None
+        Values at 0 of the lines that the function tends to at the two ends, where it tends to lines that are not
+        constant; None where it does not, or that is not known.
     """
 
     inflections: tuple[float, ...]
@@ -73,6 +77,16 @@ class Profile:
     domain: tuple[float, float] = (-math.inf, math.inf)
     pole: tuple[float, float] | None = None
     kinks: tuple[Kink, ...] = ()
+    heights: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def asymptotes(self) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+        """Slope and value at 0 of the lines that the function tends to at the two ends; None where not known."""
+        left, right = (
+            (slope, height if height is not None else value)
+            for slope, height, value in zip(self.slopes, self.heights, self.values, strict=True)
+        )
+        return left if math.isfinite(left[1]) else None, right if math.isfinite(right[1]) else None
 
     def undefined(self, lower: Tensor, upper: Tensor) -> Tensor:
         """Return where [lower, upper] leaves the domain or holds the pole in its interior."""
@@ -90,6 +104,17 @@ class DifferentiableElementwise(Operator):
     @abc.abstractmethod
     def slope(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the derivative at x, where y is the value there."""
+
+    @property
+    def formula(self) -> str:
+        """The function of x in sympy's language; other names in it are fields of the operator. '' if it has none."""
+        return ""
+
+    def symbolic(self, *xs: Any) -> Any:
+        """Return the formula of every entry."""
+        from splinegraph.core.exact.formulas import from_text
+
+        return from_text(self.formula, self, xs[0]) if self.formula else super().symbolic(*xs)
 
     def derivative(self, x: Tensor) -> Tensor:
         """Return the derivative at x."""
@@ -210,6 +235,7 @@ def _agreed(points: Sequence[float], flags: Sequence[int], lower: Tensor, upper:
 class Exp(SmoothElementwise):
     """exp(x)."""
 
+    formula = "exp(x)"
     profile = Profile((), (CONVEX,), (), (UP,), values=(0.0, INF), slopes=(0.0, INF))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -224,6 +250,7 @@ class Exp(SmoothElementwise):
 class Expm1(SmoothElementwise):
     """exp(x) - 1."""
 
+    formula = "exp(x) - 1"
     profile = Profile((), (CONVEX,), (), (UP,), values=(-1.0, INF), slopes=(0.0, INF))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -238,6 +265,7 @@ class Expm1(SmoothElementwise):
 class Log(SmoothElementwise):
     """The natural logarithm, for x > 0."""
 
+    formula = "log(x)"
     profile = Profile((), (CONCAVE,), (), (UP,), values=(-INF, INF), slopes=(INF, 0.0), domain=(0.0, INF))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -252,6 +280,7 @@ class Log(SmoothElementwise):
 class Log1p(SmoothElementwise):
     """log(1 + x), for x > -1."""
 
+    formula = "log(1 + x)"
     profile = Profile((), (CONCAVE,), (), (UP,), values=(-INF, INF), slopes=(INF, 0.0), domain=(-1.0, INF))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -281,6 +310,7 @@ class Pow(SmoothElementwise):
     """x ** exponent: a whole number above 1, or any other that is not whole, for x >= 0."""
 
     exponent: float
+    formula = "x**exponent"
 
     def __post_init__(self) -> None:
         if self.exponent == int(self.exponent) and self.exponent < 2:
@@ -306,6 +336,7 @@ class Pow(SmoothElementwise):
 class Square(SmoothElementwise):
     """x ** 2."""
 
+    formula = "x**2"
     profile = power_profile(2.0)
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -320,6 +351,7 @@ class Square(SmoothElementwise):
 class Sqrt(SmoothElementwise):
     """The square root, for x >= 0."""
 
+    formula = "sqrt(x)"
     profile = power_profile(0.5)
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -334,6 +366,7 @@ class Sqrt(SmoothElementwise):
 class Rsqrt(SmoothElementwise):
     """1 / sqrt(x), for x > 0."""
 
+    formula = "1/sqrt(x)"
     profile = power_profile(-0.5)
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -348,6 +381,7 @@ class Rsqrt(SmoothElementwise):
 class Reciprocal(SmoothElementwise):
     """1 / x; nothing is known of an interval that holds 0 inside."""
 
+    formula = "1/x"
     profile = Profile((0.0,), (CONCAVE, CONVEX), (), (DOWN,), values=(0.0, 0.0), slopes=(0.0, 0.0), pole=(-INF, INF))
     continuous = False
 

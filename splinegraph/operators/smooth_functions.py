@@ -45,6 +45,7 @@ __all__ = [
 class Sigmoid(SmoothElementwise):
     """1 / (1 + exp(-x))."""
 
+    formula = "1/(1 + exp(-x))"
     profile = Profile((0.0,), (CONVEX, CONCAVE), (), (UP,), values=(0.0, 1.0), slopes=(0.0, 0.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -59,6 +60,7 @@ class Sigmoid(SmoothElementwise):
 class Tanh(SmoothElementwise):
     """The hyperbolic tangent."""
 
+    formula = "tanh(x)"
     profile = Profile((0.0,), (CONVEX, CONCAVE), (), (UP,), values=(-1.0, 1.0), slopes=(0.0, 0.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -73,6 +75,7 @@ class Tanh(SmoothElementwise):
 class Erf(SmoothElementwise):
     """The error function."""
 
+    formula = "erf(x)"
     profile = Profile((0.0,), (CONVEX, CONCAVE), (), (UP,), values=(-1.0, 1.0), slopes=(0.0, 0.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -87,6 +90,7 @@ class Erf(SmoothElementwise):
 class Atan(SmoothElementwise):
     """The inverse tangent."""
 
+    formula = "atan(x)"
     profile = Profile((0.0,), (CONVEX, CONCAVE), (), (UP,), values=(-math.pi / 2, math.pi / 2), slopes=(0.0, 0.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -118,7 +122,14 @@ class GELU(SmoothElementwise):
             (DOWN, UP),
             values=(0.0, INF),
             slopes=(0.0, 1.0),
+            heights=(None, 0.0),
         )
+
+    @property
+    def formula(self) -> str:
+        if self.approximate == "none":
+            return "x*(1 + erf(x/sqrt(2)))/2"
+        return "x*(1 + tanh(sqrt(2/pi)*(x + 0.044715*x**3)))/2"
 
     @property
     def label(self) -> str:
@@ -141,9 +152,10 @@ class GELU(SmoothElementwise):
 class SiLU(SmoothElementwise):
     """x sigmoid(x), also known as swish."""
 
+    formula = "x/(1 + exp(-x))"
     profile = Profile(
         (-2.3993572805154675, 2.3993572805154675), (CONCAVE, CONVEX, CONCAVE),
-        (-1.2784645427610737,), (DOWN, UP), values=(0.0, INF), slopes=(0.0, 1.0),
+        (-1.2784645427610737,), (DOWN, UP), values=(0.0, INF), slopes=(0.0, 1.0), heights=(None, 0.0),
     )  # fmt: skip
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -159,9 +171,10 @@ class SiLU(SmoothElementwise):
 class Mish(SmoothElementwise):
     """x tanh(softplus(x))."""
 
+    formula = "x*tanh(log(1 + exp(x)))"
     profile = Profile(
         (-2.256376396360793, 1.4905711794854284), (CONCAVE, CONVEX, CONCAVE),
-        (-1.1924312145154952,), (DOWN, UP), values=(0.0, INF), slopes=(0.0, 1.0),
+        (-1.1924312145154952,), (DOWN, UP), values=(0.0, INF), slopes=(0.0, 1.0), heights=(None, 0.0),
     )  # fmt: skip
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -177,9 +190,10 @@ class Mish(SmoothElementwise):
 class Hardswish(SmoothElementwise):
     """x clamp(x / 6 + 1/2, 0, 1): a parabola between two rays."""
 
+    formula = "x*Max(0, Min(1, x/6 + 1/2))"
     profile = Profile(
         (-3.0, 3.0), (AFFINE, CONVEX, AFFINE), (-3.0, -1.5), (FLAT, DOWN, UP), values=(0.0, INF),
-        slopes=(0.0, 1.0), kinks=(Kink(-3.0, 0.0, -0.5), Kink(3.0, 1.5, 1.0)),
+        slopes=(0.0, 1.0), kinks=(Kink(-3.0, 0.0, -0.5), Kink(3.0, 1.5, 1.0)), heights=(None, 0.0),
     )  # fmt: skip
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -200,7 +214,8 @@ class Softplus(SmoothElementwise):
 
     beta: float = 1.0
     threshold: float = 20.0
-    profile = Profile((), (CONVEX,), (), (UP,), values=(0.0, INF), slopes=(0.0, 1.0))
+    formula = "log(1 + exp(beta*x))/beta"
+    profile = Profile((), (CONVEX,), (), (UP,), values=(0.0, INF), slopes=(0.0, 1.0), heights=(None, 0.0))
 
     @property
     def label(self) -> str:
@@ -218,7 +233,8 @@ class Softplus(SmoothElementwise):
 class LogSigmoid(SmoothElementwise):
     """-log(1 + exp(-x))."""
 
-    profile = Profile((), (CONCAVE,), (), (UP,), values=(-INF, 0.0), slopes=(1.0, 0.0))
+    formula = "-log(1 + exp(-x))"
+    profile = Profile((), (CONCAVE,), (), (UP,), values=(-INF, 0.0), slopes=(1.0, 0.0), heights=(0.0, None))
 
     def forward(self, *xs: Tensor) -> Tensor:
         return F.logsigmoid(xs[0])
@@ -237,6 +253,7 @@ class ELU(SmoothElementwise):
     alpha: float = 1.0
     scale: float = 1.0
     input_scale: float = 1.0
+    formula = "Piecewise((scale*x, x > 0), (scale*alpha*(exp(input_scale*x) - 1), True))"
 
     @property
     def profile(self) -> Profile:
@@ -252,6 +269,7 @@ class ELU(SmoothElementwise):
             values=(-height, INF),
             slopes=(0.0, self.scale),
             kinks=kinks,
+            heights=(None, 0.0),
         )
 
     @property
@@ -330,6 +348,7 @@ def _meets(lower: Tensor, upper: Tensor, start: float, period: float, *, inside:
 class Sin(_Wave):
     """The sine."""
 
+    formula = "sin(x)"
     phase = 0.0
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -344,6 +363,7 @@ class Sin(_Wave):
 class Cos(_Wave):
     """The cosine."""
 
+    formula = "cos(x)"
     phase = math.pi / 2
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -378,10 +398,3 @@ def _selu(call: Call, x: Value) -> Value | Any:
 @lowers("aten.celu.default")
 def _celu(call: Call, x: Value, alpha: float = 1) -> Value | Any:
     return _elu(call, x, alpha=alpha, input_scale=1 / alpha)
-
-
-@lowers("aten.erfc.default", "aten.special_erfc.default")
-def _erfc(call: Call, x: Value) -> Value:
-    from splinegraph.operators.arithmetic import Scale, Shift
-
-    return call.emit(Shift(1.0), call.emit(Scale(-1.0), call.emit(Erf(), x)))

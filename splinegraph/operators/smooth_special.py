@@ -24,6 +24,7 @@ _S_SHAPED, _RISING = (CONCAVE, CONVEX), (UP,)
 class Sinh(SmoothElementwise):
     """The hyperbolic sine."""
 
+    formula = "sinh(x)"
     profile = Profile((0.0,), _S_SHAPED, (), _RISING, values=(-INF, INF), slopes=(INF, INF))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -38,6 +39,7 @@ class Sinh(SmoothElementwise):
 class Cosh(SmoothElementwise):
     """The hyperbolic cosine."""
 
+    formula = "cosh(x)"
     profile = Profile((), (CONVEX,), (0.0,), (DOWN, UP), values=(INF, INF), slopes=(-INF, INF))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -52,6 +54,7 @@ class Cosh(SmoothElementwise):
 class Asinh(SmoothElementwise):
     """The inverse hyperbolic sine."""
 
+    formula = "asinh(x)"
     profile = Profile((0.0,), (CONVEX, CONCAVE), (), _RISING, values=(-INF, INF), slopes=(0.0, 0.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -66,6 +69,7 @@ class Asinh(SmoothElementwise):
 class Acosh(SmoothElementwise):
     """The inverse hyperbolic cosine, for x >= 1."""
 
+    formula = "acosh(x)"
     profile = Profile((), (CONCAVE,), (), _RISING, values=(0.0, INF), slopes=(INF, 0.0), domain=(1.0, INF))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -80,6 +84,7 @@ class Acosh(SmoothElementwise):
 class Asin(SmoothElementwise):
     """The inverse sine, on [-1, 1]."""
 
+    formula = "asin(x)"
     profile = Profile(
         (0.0,), _S_SHAPED, (), _RISING, values=(-math.pi / 2, math.pi / 2), slopes=(INF, INF), domain=(-1.0, 1.0),
     )  # fmt: skip
@@ -96,6 +101,7 @@ class Asin(SmoothElementwise):
 class Atanh(SmoothElementwise):
     """The inverse hyperbolic tangent, on [-1, 1]."""
 
+    formula = "atanh(x)"
     profile = Profile((0.0,), _S_SHAPED, (), _RISING, values=(-INF, INF), slopes=(INF, INF), domain=(-1.0, 1.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -109,6 +115,7 @@ class Atanh(SmoothElementwise):
 class Logit(SmoothElementwise):
     """log(x / (1 - x)), on [0, 1]."""
 
+    formula = "log(x/(1 - x))"
     profile = Profile((0.5,), _S_SHAPED, (), _RISING, values=(-INF, INF), slopes=(INF, INF), domain=(0.0, 1.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -123,6 +130,7 @@ class Logit(SmoothElementwise):
 class Erfinv(SmoothElementwise):
     """The inverse error function, on [-1, 1]."""
 
+    formula = "erfinv(x)"
     profile = Profile((0.0,), _S_SHAPED, (), _RISING, values=(-INF, INF), slopes=(INF, INF), domain=(-1.0, 1.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -137,6 +145,7 @@ class Erfinv(SmoothElementwise):
 class Erfcx(SmoothElementwise):
     """exp(x^2) erfc(x): the scaled complementary error function."""
 
+    formula = "exp(x**2)*erfc(x)"
     profile = Profile((), (CONVEX,), (), (DOWN,), values=(INF, 0.0), slopes=(-INF, 0.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -152,6 +161,7 @@ class Erfcx(SmoothElementwise):
 class LogNormalCDF(SmoothElementwise):
     """The logarithm of the normal distribution function."""
 
+    formula = "log(erfc(-x/sqrt(2))/2)"
     profile = Profile((), (CONCAVE,), (), _RISING, values=(-INF, 0.0), slopes=(INF, 0.0))
 
     def forward(self, *xs: Tensor) -> Tensor:
@@ -167,6 +177,7 @@ class LogNormalCDF(SmoothElementwise):
 class Lgamma(SmoothElementwise):
     """The logarithm of the gamma function; nothing is known of it below 0."""
 
+    formula = "loggamma(x)"
     profile = Profile(
         (), (CONVEX,), (1.4616321449683623,), (DOWN, UP), values=(INF, INF), slopes=(-INF, INF), domain=(0.0, INF),
     )  # fmt: skip
@@ -184,6 +195,7 @@ class Lgamma(SmoothElementwise):
 class Digamma(SmoothElementwise):
     """The derivative of `Lgamma`; nothing is known of it below 0."""
 
+    formula = "digamma(x)"
     profile = Profile((), (CONCAVE,), (), _RISING, values=(-INF, INF), slopes=(INF, 0.0), domain=(0.0, INF))
     continuous = False
 
@@ -227,3 +239,11 @@ def _normal_cdf(call: Call, x: Value) -> Value:
     from splinegraph.operators.smooth_functions import Erf
 
     return call.emit(Scale(0.5), call.emit(Shift(1.0), call.emit(Erf(), call.emit(Scale(math.sqrt(0.5)), x))))
+
+
+@lowers("aten.erfc.default", "aten.special_erfc.default")
+def _erfc(call: Call, x: Value) -> Value:
+    from splinegraph.operators.arithmetic import Scale, Shift
+    from splinegraph.operators.smooth_functions import Erf
+
+    return call.emit(Shift(1.0), call.emit(Scale(-1.0), call.emit(Erf(), x)))

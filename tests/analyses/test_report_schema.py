@@ -16,7 +16,7 @@ from torch import nn
 
 import splinegraph as sg
 from splinegraph.analyses.provenance import Provenance
-from splinegraph.analyses.report import graph, lipschitz, maps, regions, registry, units
+from splinegraph.analyses.report import convexity, graph, lipschitz, maps, regions, registry, units
 from splinegraph.analyses.report.report import FORMAT, Report, analyze
 from splinegraph.analyses.report.values import Failed
 from tests.zoo import graph as traced
@@ -96,7 +96,7 @@ def test_the_schema_refuses(key: tuple[str | int, ...], value: Any) -> None:
 HELD = [
     graph.GraphSection, graph.NodeRow, graph.InputsSection, units.UnitsSection, units.LayerUnits, units.CodesSection,
     maps.BoundarySection, maps.MapsSection, maps.MapRow, regions.RegionsSection, lipschitz.LipschitzSection,
-    lipschitz.LayerConstant, Failed,
+    lipschitz.LayerConstant, convexity.ConvexitySection, convexity.OutputVerdict, convexity.FailingLayer, Failed,
 ]  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from splinegraph.operators.elementwise import (
     Softshrink,
     UpperClamp,
 )
+from splinegraph.operators.knotted import Knotted
 from splinegraph.operators.linear import BatchNorm, LeftMatmul, Linear, RightMatmul
 from splinegraph.operators.max_pooling import AdaptiveMaxPool, MaxPool
 from splinegraph.operators.maximum import Amax, Maximum
@@ -71,6 +72,13 @@ PLACES = torch.tensor([[3, 0, 3], [1, 2, 4]])
 
 # Elementwise splines
 
+
+def _ramp(x: Tensor, i: int) -> Tensor:
+    """Return how far x has gone through piece i of the sawtooth below, from its first knot."""
+    low, high = (i - 101) / 32, (i - 100) / 32
+    return (x + 3.125).clamp(max=0) if i == 0 else (x - low).clamp(min=0, max=high - low if i < 200 else None)
+
+
 ELEMENTWISE = [
     Sample(ReLU(), ((2, 5),), torch.relu, boxes=((0.0, 2.0), (-2.0, 0.0))),
     Sample(ReLU(), ((3, 2, 4),), torch.relu, batch=1, name="ReLU, batch behind"),
@@ -97,6 +105,16 @@ ELEMENTWISE = [
     ),
     Sample(Softshrink(0.5), ((2, 9),), F.softshrink, boxes=((-0.5, 0.5), (0.5, 2.0), (-2.0, 0.5))),
     Sample(Softshrink(0.0), ((2, 9),), lambda x: F.softshrink(x, 0.0), name="Softshrink(0)"),
+    Sample(
+        Knotted((-2.0, -0.5, 1.5), (-1.0, 0.25, -3.0, 2.0), 0.75), ((2, 9),),
+        lambda x: 0.75 - (x + 2) + 1.25 * (x + 2).relu() - 3.25 * (x + 0.5).relu() + 5 * (x - 1.5).relu(),
+        boxes=((-2.0, -0.5), (-0.5, 0.0), (1.5, 4.0)),
+    ),
+    Sample(
+        Knotted(tuple(i / 32 for i in range(-100, 100)), tuple(float(i % 3) for i in range(201)), -2.0, "Sawtooth"),
+        ((2, 6),), lambda x: sum((-2 + 0 * x, *(_ramp(x, i) * (i % 3) for i in range(201)))),
+        name="Knotted, more pieces than int8 counts",
+    ),
 ]  # fmt: skip
 
 

@@ -34,6 +34,8 @@ class Adjacency:
         Pairs that were found from one of the two cells only: 0 for a continuous network, unless rounding or
         codes are wrong. Where the network jumps, several cells may lie behind one facet, and only the one
         behind its center is found.
+    normals : array of float64, shape (E, D)
+        The unit normal of each facet, up to its sign.
     """
 
     pairs: NDArray[np.int64]
@@ -42,6 +44,7 @@ class Adjacency:
     open_cells: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     open_points: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     one_way: int = 0
+    normals: Floats = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def open(self) -> int:
@@ -63,8 +66,10 @@ def adjacent_faces(mesh: Mesh) -> Adjacency:
     longest = np.zeros(len(keys), dtype=np.int64)
     longest[inverse[np.argsort(lengths, kind="stable")]] = np.argsort(lengths, kind="stable")
     kept = total > ON_BOUNDARY * float(np.ptp(mesh.vertices, axis=0).max(initial=0.0))
-    middles: Floats = ends[longest[kept]].mean(axis=1)
-    return Adjacency(faces[first][kept], middles, np.asarray(total[kept], dtype=np.float64))
+    sides = ends[longest[kept]]
+    along = (sides[:, 1] - sides[:, 0]) / lengths[longest[kept]][:, None]
+    normals = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    return Adjacency(faces[first][kept], sides.mean(axis=1), np.asarray(total[kept], dtype=np.float64), normals=normals)
 
 
 def components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:

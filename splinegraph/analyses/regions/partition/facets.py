@@ -89,12 +89,14 @@ def adjacency_of(partition: Partition) -> Adjacency:
         return adjacent_faces(partition.mesh)
     if partition.dim == 0 or not len(partition):
         none = np.zeros((0, partition.dim))
-        return Adjacency(np.zeros((0, 2), dtype=np.int64), none, np.zeros(0), open_points=none)
+        return Adjacency(np.zeros((0, 2), dtype=np.int64), none, np.zeros(0), open_points=none, normals=none)
     parts = [steps(partition, rows) for rows in chunks(partition)]
-    cells, behind, points = (np.concatenate([getattr(p, n) for p in parts]) for n in ("cells", "behind", "points"))
+    cells, behind, points, normals, _ = (np.concatenate(column) for column in zip(*parts, strict=True))
     known = (behind >= 0) & (behind != cells)
     ends = np.sort(np.stack([cells[known], behind[known]], axis=1), axis=1)
     keys = ends[:, 0] * len(partition) + ends[:, 1]
     _, first, counts = np.unique(keys, return_index=True, return_counts=True)
     sizes = np.full(len(first), np.nan)
-    return Adjacency(ends[first], points[known][first], sizes, cells[~known], points[~known], int((counts == 1).sum()))
+    one_way = int((counts == 1).sum())
+    shared = points[known][first], sizes, cells[~known], points[~known]
+    return Adjacency(ends[first], *shared, one_way, normals[known][first])

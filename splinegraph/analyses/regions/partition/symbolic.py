@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from splinegraph.analyses.regions.partition.exact import ExactCell, exact_cell
+from splinegraph.analyses.regions.partition.exact import ExactCell, exact_cells
 from splinegraph.errors import SplineGraphError
 
 if TYPE_CHECKING:
@@ -49,8 +49,6 @@ def to_sympy(partition: Partition) -> Any:
     ------
     SplineGraphError
         If there are more than `MOST_CELLS` cells.
-    UnsupportedOperatorError
-        If the switches of a node cannot be listed.
 
     Notes
     -----
@@ -61,7 +59,7 @@ def to_sympy(partition: Partition) -> Any:
             f"{len(partition)} cells are too many to be written out",
             remedy=f"choose a smaller domain, with at most {MOST_CELLS}",
         )
-    cells = [exact_cell(partition, i) for i in range(len(partition))]
+    cells = list(exact_cells(partition, range(len(partition))))
     return _pieces(partition, cells) if partition.dim == 1 else _cells(partition, cells)
 
 

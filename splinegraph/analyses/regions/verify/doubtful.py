@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from splinegraph.analyses.regions.partition.exact import exact_cell
+from splinegraph.analyses.regions.partition.exact import exact_cells
 from splinegraph.analyses.regions.tolerances import DOUBTFUL, THIN
 from splinegraph.analyses.regions.verify.verification import Check
-from splinegraph.errors import UnsupportedOperatorError
 
 if TYPE_CHECKING:
     from splinegraph.analyses.regions.partition.partition import Partition
@@ -30,11 +29,7 @@ def thin_cells(partition: Partition) -> Check:
     from splinegraph.analyses.regions.geometry.exact import exact_feasible
 
     looked, empty = thin[:MOST], []
-    for i in looked.tolist():
-        try:
-            cell = exact_cell(partition, i)
-        except UnsupportedOperatorError as error:
-            return Check.skipped(name, str(error), thin=len(thin))
+    for i, cell in zip(looked.tolist(), exact_cells(partition, looked.tolist()), strict=True):
         if cell.empty or not exact_feasible(cell.G, cell.h):
             empty.append(i)
     detail = f"{len(looked)} of {len(thin)} cells thinner than {limit:.1e}"

@@ -11,7 +11,7 @@ import sympy
 import torch
 from torch import Tensor, nn
 
-from splinegraph.analyses.regions.partition.exact import exact_cell, integers
+from splinegraph.analyses.regions.partition.exact import exact_cell
 from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.core.domains.segment import Segment
 from splinegraph.errors import SplineGraphError
@@ -34,12 +34,6 @@ def net(*sizes: int) -> nn.Sequential:
     torch.manual_seed(0)
     layers = [m for a, b in itertools.pairwise(sizes) for m in (nn.Linear(a, b), nn.ReLU())]
     return nn.Sequential(*layers[:-1]).double().eval()
-
-
-def test_floats_become_integers_without_loss() -> None:
-    values = torch.tensor([[0.1, -3.5, 0.0], [1e-300, 2.0**60, 1 / 3]], dtype=torch.float64)
-    exact = integers(values).fractions()
-    assert exact == [[Fraction(v) for v in row] for row in values.tolist()]
 
 
 def test_maps_are_exactly_the_network() -> None:

@@ -19,7 +19,6 @@ from splinegraph.core.domains.segment import Segment
 from tests import zoo
 
 NETS = [name for name in zoo.EXACT if len(zoo.ZOO[name].shapes) == 1]
-LISTED = [name for name in NETS if name != "round"]  # that has infinitely many pieces
 
 
 @functools.cache
@@ -45,7 +44,7 @@ def test_maps_are_those_of_the_inputs_pulled_back(name: str) -> None:
     assert np.allclose(maps(partition.points), graph(*xs).detach().reshape(len(partition), -1), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", LISTED)
+@pytest.mark.parametrize("name", NETS)
 def test_exact_maps_and_inequalities_are_those_of_floats(name: str) -> None:
     partition = on_a_segment(name)
     maps = partition.affine_maps()
@@ -66,7 +65,7 @@ def test_an_infinitely_small_step_from_inside_stays_inside(name: str) -> None:
     assert np.array_equal(found, partition.packed)
 
 
-@pytest.mark.parametrize("name", LISTED)
+@pytest.mark.parametrize("name", NETS)
 def test_an_infinitely_small_step_across_the_end_is_a_small_one(name: str) -> None:
     """From the exact end of a cell, to both sides."""
     partition = on_a_segment(name)
@@ -87,10 +86,3 @@ def _touches(t: float, cells: list[ExactCell]) -> bool:
     return any(
         all(float(row[0]) * t <= float(h) + 1e-9 for row, h in zip(cell.G, cell.h, strict=True)) for cell in cells
     )
-
-
-def test_pieces_without_number_have_no_exact_list() -> None:
-    from splinegraph.errors import UnsupportedOperatorError
-
-    with pytest.raises(UnsupportedOperatorError, match="no list of switches"):
-        exact_cell(on_a_segment("round"), 0)

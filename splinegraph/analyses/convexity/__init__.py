@@ -1,0 +1,1 @@
+"""Which outputs of a network are convex, concave or affine, with proofs."""

@@ -1,0 +1,1 @@
+"""Every continuous piecewise affine network as a difference of two convex ones."""
