@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from splinegraph.transforms.difference.relaxing import Relaxation
     from splinegraph.transforms.max_affine import MaxAffineForm, max_affine
     from splinegraph.transforms.max_affine_fit import MaxAffineFit, max_affine_fit
+    from splinegraph.transforms.spline.spline import spline
+    from splinegraph.transforms.spline.substitution import SplineNode, SplineSubstitution
 
 __all__ = [
     "ActivationPattern",
@@ -98,6 +100,8 @@ __all__ = [
     "Sensitivity",
     "SplineGraph",
     "SplineGraphError",
+    "SplineNode",
+    "SplineSubstitution",
     "Status",
     "Verdict",
     "Verdicts",
@@ -138,6 +142,7 @@ __all__ = [
     "sensitivity_ratio",
     "softmax_constant",
     "softmax_lipschitz",
+    "spline",
     "trace",
     "write_gexf",
     "write_graphml",
@@ -194,6 +199,8 @@ _WHERE = {
     "tracers.tracing": ("trace",),
     "transforms.max_affine": ("MaxAffineForm", "max_affine"),
     "transforms.max_affine_fit": ("MaxAffineFit", "max_affine_fit"),
+    "transforms.spline.spline": ("spline",),
+    "transforms.spline.substitution": ("SplineNode", "SplineSubstitution"),
     "transforms.difference.difference": ("Difference", "difference_of_convex"),
     "transforms.difference.relaxing": ("Relaxation",),
 }

@@ -1,0 +1,1 @@
+"""Smooth networks as piecewise affine ones, with a certified bound of the difference."""
