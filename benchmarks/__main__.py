@@ -10,6 +10,7 @@ RUNS = (
     ("trace_overhead",),
     ("regions", "--nets", "small", "--repeat", "1"),
     ("lipschitz", "--quick", "--peers", "LipSDP"),
+    ("splines", "--quick"),
 )
 
 for name, *options in RUNS:
