@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from splinegraph.export.graphs.gexf import write_gexf
     from splinegraph.export.graphs.graphml import write_graphml
     from splinegraph.export.graphs.node_link import write_json
+    from splinegraph.splines import AffineSpline, Spline1d, SplineSpace
     from splinegraph.tracers.loading.preprocessing import logits, normalized
     from splinegraph.tracers.loading.target import load
     from splinegraph.tracers.onnx.reading import read_onnx
@@ -68,6 +69,7 @@ __all__ = [
     "ActivationPattern",
     "AdversarialDistance",
     "AffineMap",
+    "AffineSpline",
     "Ball",
     "Bound",
     "Box",
@@ -98,9 +100,11 @@ __all__ = [
     "Report",
     "Segment",
     "Sensitivity",
+    "Spline1d",
     "SplineGraph",
     "SplineGraphError",
     "SplineNode",
+    "SplineSpace",
     "SplineSubstitution",
     "Status",
     "Verdict",
@@ -193,6 +197,7 @@ _WHERE = {
     "data.source": ("DataSource",),
     "errors": ("SplineGraphError",),
     "export.graphs": ("plot_graph", "save_figure", "write_gexf", "write_graphml", "write_json"),
+    "splines": ("AffineSpline", "Spline1d", "SplineSpace"),
     "tracers.loading.preprocessing": ("logits", "normalized"),
     "tracers.loading.target": ("load",),
     "tracers.onnx.reading": ("read_onnx",),

@@ -23,6 +23,10 @@ class _ConvexLayer(nn.Module):
     def __init__(self, shape: tuple[int, ...], free: tuple[int, ...] | None, bias: bool, positive: Positive) -> None:
         super().__init__()
         checked(positive)
+        sizes = (*shape, *(free or ()))
+        if not all(isinstance(size, int) and size >= 1 for size in sizes):
+            named = ", ".join(map(str, sizes))
+            raise ShapeError(f"{type(self).__name__} with sizes {named}", remedy="give whole numbers, at least 1")
         self.positive = positive
         self.raw = nn.Parameter(torch.empty(shape))
         self.passthrough = None if free is None else nn.Parameter(torch.empty(free))
@@ -53,7 +57,7 @@ class _ConvexLayer(nn.Module):
         ShapeError
             If it has another shape or negative entries.
         """
-        if weight.shape != self.raw.shape or bool((weight < 0).any()):
+        if weight.shape != self.raw.shape or not bool((weight >= 0).all()):
             raise ShapeError(f"weight of shape {tuple(weight.shape)}", why=f"needs {tuple(self.raw.shape)}, all >= 0")
         self.raw.copy_(raw_of(weight, self.positive))
 

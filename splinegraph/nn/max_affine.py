@@ -65,6 +65,7 @@ class MaxAffine(nn.Module):
                 f"hyperplanes of shapes {tuple(weight.shape)} and {tuple(bias.shape)}",
                 remedy="give A of shape (outputs, pieces, features) and b of shape (outputs, pieces)",
             )
+        weight = weight if weight.is_floating_point() else weight.to(torch.get_default_dtype())
         outputs, pieces, features = weight.shape
         module = cls(features, pieces, outputs, concave=concave).to(weight.dtype)
         with torch.no_grad():

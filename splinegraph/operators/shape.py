@@ -59,7 +59,10 @@ class Reshape(_Rearrangement):
 
     def linear(self, *vs: Tensor) -> Tensor:
         (v,) = vs
-        return v.reshape(*v.shape[: v.dim() - self.ndim], *self.shape)
+        leading, own = v.shape[: v.dim() - self.ndim], v.shape[v.dim() - self.ndim :]
+        # of no tangents, on a domain of one point, torch does not know what -1 stands for
+        shape = torch.empty(own, device="meta").reshape(self.shape).shape if 0 in leading else self.shape
+        return v.reshape(*leading, *shape)
 
     def adjoint(self, u: Tensor, shapes: Shapes) -> tuple[Tensor, ...]:
         leading = u.shape[: u.dim() - len(self.shape)]

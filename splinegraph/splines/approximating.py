@@ -20,6 +20,9 @@ __all__ = ["Side", "approximate"]
 COARSE = 1e-6
 """Relative precision of the least error where the number of pieces jumps."""
 
+LEAST = 1e-300
+"""The least width that is told from 0."""
+
 Side = Literal["minimax", "upper", "lower"]
 
 
@@ -140,7 +143,7 @@ def _rounding(tube: Tube) -> float:
     """Return a width that rounding alone would fill."""
     marks = [x for x in (*tube.function.inflections, *tube.finite) if tube.ends[0] <= x <= tube.ends[1]]
     sizes = [abs(x) + abs(tube.function.at(x)) for x in marks] + [abs(ray.intercept) for ray in tube.rays if ray]
-    return 2 * ULPS * (max(sizes, default=0.0) or 1.0)
+    return max(2 * ULPS * (max(sizes, default=0.0) or 1.0), LEAST)
 
 
 def _best(
@@ -162,11 +165,11 @@ def _best(
         nonlocal best
         if log_width in tried:  # hints for the next call may move it by rounding, across 0
             return tried[log_width]
-        width = math.exp(log_width)
+        width = max(math.exp(log_width), LEAST)
         lines, needed = tube.follow(width, pieces)
         if needed <= width < best[0]:
             best = width, lines
-        tried[log_width] = min(1.0, max(-1.0, math.log(max(needed, 1e-300) / width)))
+        tried[log_width] = min(1.0, max(-1.0, math.log(max(needed, LEAST) / width)))
         return tried[log_width]
 
     floor = math.log(_rounding(tube))

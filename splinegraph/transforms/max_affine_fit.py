@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -127,10 +128,17 @@ def max_affine_fit(
     from splinegraph.nn.max_affine import MaxAffine
 
     X, Y = _data(X, y)
-    if method not in ("adaptive", "partition") or pieces < 1 or starts < 0 or (method == "partition" and not starts):
+    whole = all(isinstance(number, Integral) for number in (pieces, starts))
+    if (
+        not whole
+        or method not in ("adaptive", "partition")
+        or pieces < 1
+        or starts < 0
+        or (method == "partition" and not starts)
+    ):
         raise SplineGraphError(
             f"cannot fit {pieces} pieces by {method!r} from {starts} starts",
-            remedy="give pieces >= 1, method 'adaptive' or 'partition', starts >= 1 (0 for 'adaptive' alone)",
+            remedy="give whole pieces >= 1, method 'adaptive' or 'partition', starts >= 1 (0 for 'adaptive' alone)",
         )
     rng = np.random.default_rng(seed)
     sign = -1.0 if concave else 1.0
@@ -146,7 +154,7 @@ def max_affine_fit(
 def _data(X: Any, y: Any) -> tuple[Floats, Floats]:
     X, Y = (np.asarray(v.detach().cpu() if isinstance(v, torch.Tensor) else v, dtype=np.float64) for v in (X, y))
     Y = Y[:, None] if Y.ndim == 1 else Y
-    if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y) or not len(X):
+    if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y) or not X.size or not Y.size:
         raise DataError(f"X of shape {X.shape} and y of shape {Y.shape}", remedy="give (N, n) and (N,) or (N, m)")
     if not (np.isfinite(X).all() and np.isfinite(Y).all()):
         raise DataError("the data hold NaN or infinite values", remedy="drop those rows")

@@ -116,3 +116,17 @@ def test_bad_input_is_one_clear_line() -> None:
 def test_printing() -> None:
     assert "passthrough=4" in repr(ConvexLinear(2, 3, passthrough=4))
     assert "kernel_size=3" in repr(ConvexConv2d(2, 3, 3))
+
+
+def test_sizes_and_weights_that_make_no_layer() -> None:
+    for make in (
+        lambda: ConvexLinear(0, 2),
+        lambda: ConvexLinear(2, -1),
+        lambda: ConvexLinear(2, 2, passthrough=-1),
+        lambda: ConvexConv2d(2, 2, 0),
+        lambda: ConvexConv2d(2, 2, (3, 3)),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ShapeError, match="give whole numbers, at least 1"):
+            make()
+    with pytest.raises(ShapeError, match="all >= 0"):
+        ConvexLinear(1, 1).set_weight(torch.tensor([[math.nan]]))

@@ -45,3 +45,7 @@ def test_bad_shapes() -> None:
         MaxAffine.from_planes([[1.0], [2.0]], [0.0, 0.0, 0.0])
     with pytest.raises(ShapeError, match="needs all >= 1"):
         MaxAffine(2, 0)
+
+
+def test_hyperplanes_of_whole_numbers() -> None:
+    assert MaxAffine.from_planes([[1], [-1]], [0, 0])(torch.tensor([[-2.0]])).item() == 2

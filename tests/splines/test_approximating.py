@@ -212,3 +212,9 @@ def test_bad_input(
 def test_facts_that_do_not_fit() -> None:
     with pytest.raises(DomainError, match="curvatures"):
         Univariate(np.exp, np.exp, (0.0,), (1,))
+
+
+def test_an_interval_of_the_smallest_float() -> None:
+    for pieces in (1, 3, 100):
+        p = approximate(Univariate(np.arctan, lambda x: 1 / (1 + x * x), (0.0,), (1, 2)), (0.0, 5e-324), pieces=pieces)
+        assert 0 <= p.error < 1e-300

@@ -213,3 +213,12 @@ def test_random_networks_by_brute_force() -> None:
         assert found.verify(points=4, seed=seed)
         flags = propagate(found.parts)
         assert all(bool(Curvature.CONVEX.held_by(flags[name]).all()) for name in found.parts.outputs)
+
+
+@pytest.mark.parametrize("width", [1.0, 4.0])
+def test_pieces_that_meet_up_to_rounding(width: float) -> None:
+    # 3 * float(1/6) + 1/2 is not 1
+    graph = trace(nn.Hardsigmoid().eval(), torch.zeros(1, 1).double())
+    found = difference_of_convex(graph, Box(torch.tensor([-width]).double(), torch.tensor([width]).double()))
+    assert found.verify()
+    assert found.exact == (width < 3)

@@ -91,3 +91,7 @@ def test_bad_input() -> None:
         max_affine_fit([[0.0]], [0.0], 0)
     with pytest.raises(SplineGraphError, match="by 'greedy'"):
         max_affine_fit([[0.0]], [0.0], 1, method="greedy")  # type: ignore[arg-type]
+    with pytest.raises(SplineGraphError, match=r"cannot fit 2\.5 pieces"):
+        max_affine_fit([[0.0]], [0.0], 2.5)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"y of shape \(3, 0\)"):
+        max_affine_fit(np.zeros((3, 1)), np.zeros((3, 0)), 2)

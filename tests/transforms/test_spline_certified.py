@@ -136,6 +136,7 @@ def test_all_of_space() -> None:
     found = spline(graph, pieces=5)
     far = torch.cat([grid(SQUARE, 50) * scale for scale in (1.0, 10.0, 1e3)])
     assert_certified(graph, found, far)
+    assert spline(graph, tol=0.02).largest_error <= 0.02
     # Softplus alone: pi^2 / 16 / n^2 nearly
     assert found.nodes[0].error < 0.05
     assert math.isfinite(found.largest_error)

@@ -17,6 +17,7 @@ from splinegraph.operators.smooth import Exp, Reciprocal
 from splinegraph.operators.smooth_functions import Cos, Sin, Softplus
 from splinegraph.splines.certifying import certify
 from splinegraph.splines.piecewise import PiecewiseAffine
+from splinegraph.transforms.spline.allotting import Allotment
 from splinegraph.transforms.spline.cells import cells_of
 from splinegraph.transforms.spline.functions import function_on
 from splinegraph.transforms.spline.local import local_errors
@@ -42,6 +43,34 @@ def traced(function: object, size: int = 2) -> SplineGraph:
 def box(low: float, high: float, size: int = 2) -> sg.Box:
     ones = torch.ones(size, dtype=torch.float64)
     return sg.Box(low * ones, high * ones)
+
+
+def masked(x: Tensor) -> Tensor:
+    scores = x[:, :, None] * x[:, None, :] + torch.tensor([[0.0, -torch.inf], [0.0, 0.0]])
+    return scores.softmax(-1).flatten(1)
+
+
+def test_outputs_that_no_smooth_node_reaches_meet_any_tolerance() -> None:
+    graph = traced(lambda x: 0.0 * torch.tanh(x) + x)
+    found = spline(graph, box(-1, 1), tol=0.1)
+    assert found.largest_error == 0
+    assert found.pieces == 1
+
+
+def test_a_tolerance_that_single_pieces_seemed_to_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Allotment, "multiplier", lambda *_: float("inf"))
+    assert spline(traced(torch.exp), box(-1, 1), tol=0.05).largest_error <= 0.05
+
+
+@pytest.mark.parametrize("function", [torch.log, torch.rsqrt, torch.reciprocal])
+@pytest.mark.parametrize("at", [1e-9, 1e-7])
+def test_narrow_domains_near_a_pole(function: object, at: float) -> None:
+    graph, on = traced(function), box(at, 1.001 * at)
+    found = spline(graph, on, pieces=2)
+    low, high = found.nodes[0].interval
+    assert 0 < low <= at < high
+    x = on.sample(500)
+    assert bool(((found.graph(x) - graph(x)).abs() <= found.error_bound).all())
 
 
 def test_a_product_is_as_near_as_it_can_be() -> None:
@@ -146,6 +175,8 @@ def test_a_finer_tolerance_takes_more_pieces() -> None:
     [
         (torch.log, box(0.0, 1.0), DomainError, "not defined"),
         (torch.reciprocal, box(-1.0, 1.0), DomainError, "not defined"),
+        (lambda x: x[:, :1] / x[:, 1:], box(-1.0, 1.0), DomainError, "Reciprocal .* not defined"),
+        (masked, box(-1.0, 1.0), DomainError, "in place of -inf"),
         (lambda x: x * x.flip(-1), None, DomainError, "bounded domain"),
         (lambda x: torch.sign(torch.tanh(x)), box(-1, 1), DomainError, "no bound of the error behind Sign"),
         (lambda x: torch.floor(torch.tanh(x)), box(-1, 1), UnsupportedOperatorError, "jumps"),
@@ -165,6 +196,13 @@ def test_bad_settings() -> None:
     for settings in ({}, {"tol": 0.1, "pieces": 3}, {"tol": 0.0}, {"tol": float("nan")}, {"pieces": 0}):
         with pytest.raises(SplineGraphError):
             spline(graph, box(-1, 1), **settings)
+    for settings in ({"tol": "0.1"}, {"pieces": 2.5}, {"pieces": 3, "cells": 0}, {"pieces": {"exp": 0}}):
+        with pytest.raises(SplineGraphError, match="give a"):
+            spline(graph, box(-1, 1), **settings)
+    with pytest.raises(SplineGraphError, match="whole number"):  # the squares of a product too
+        spline(traced(lambda x: x * x.flip(-1)), box(-1, 1), pieces=-1)
+    with pytest.raises(SplineGraphError, match="node 'nonsense'; name only exp"):
+        spline(graph, box(-1, 1), pieces={"exp": 2, "nonsense": 2})
     with pytest.raises(SplineGraphError, match="max_pieces"):
         spline(graph, box(-1, 1), tol=1e-6, max_pieces=50)
     with pytest.raises(DomainError):

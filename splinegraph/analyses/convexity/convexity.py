@@ -16,7 +16,7 @@ from splinegraph.analyses.convexity.verdict import Finding, Proof, Verdict, Verd
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
 
-__all__ = ["METHODS", "convexity"]
+__all__ = ["METHODS", "convexity", "deadline_of"]
 
 
 def convexity(
@@ -86,18 +86,19 @@ def convexity(
     >>> [str(verdict.status) for verdict in found]
     ['concave', 'affine']
     """
-    work = _Work(graph, Place.of(graph, on), limit, seed, _deadline(budget))
-    unknown = [method for method in methods if method not in METHODS]
-    if unknown or isinstance(methods, str):
-        named = methods if isinstance(methods, str) else unknown[0]
-        raise SplineGraphError(f"methods holds {named!r}", remedy="give a list of " + ", ".join(METHODS))
+    work = _Work(graph, Place.of(graph, on), limit, seed, deadline_of(budget))
+    several = isinstance(methods, Sequence) and not isinstance(methods, str)
+    unknown = [method for method in methods if method not in METHODS] if several else [methods]
+    if unknown:
+        raise SplineGraphError(f"methods holds {unknown[0]!r}", remedy="give a list of " + ", ".join(METHODS))
     for method in methods:
         if work.open and not work.late:
             work.take(METHODS[method](work), method)
     return Verdicts(graph, on, tuple(work.verdicts), time.monotonic() - work.started)
 
 
-def _deadline(budget: float | None) -> float | None:
+def deadline_of(budget: float | None) -> float | None:
+    """Return when a budget of seconds is spent, of `time.monotonic`; raise if it is none."""
     if budget is None:
         return None
     if not (isinstance(budget, Real) and budget > 0):

@@ -9,7 +9,7 @@ from typing import Any
 
 from splinegraph.analyses.convexity.blame import Unit, blame_of
 from splinegraph.analyses.convexity.checklist import Checklist, checklist
-from splinegraph.analyses.convexity.convexity import convexity
+from splinegraph.analyses.convexity.convexity import convexity, deadline_of
 from splinegraph.analyses.convexity.facets import by_facets
 from splinegraph.analyses.convexity.frozen import Frozen, frozen
 from splinegraph.analyses.convexity.place import Place
@@ -72,7 +72,12 @@ class Inference:
 
     @property
     def pulled_out(self) -> tuple[bool | None, ...]:
-        """Whether the pieces that all layers are on, one layer at a time, make each output largest (Thm 10)."""
+        """Whether the pieces that all layers are on, one layer at a time, make each output largest (Thm 10).
+
+        None too for networks that are not piecewise affine: smooth layers choose no pieces.
+        """
+        if not self.graph.exact:
+            return (None,) * len(self.verdicts)
         every = [p for prefix in self.prefixes for p in prefix.pullouts]
         return tuple(all_of(p.holds for p in every if p.output == i) for i in range(len(self.verdicts)))
 
@@ -161,7 +166,7 @@ def inference(
     ((False, False), (False, False), (False, False), {('relu', 0): -2.0, ('relu', 1): -1.0})
     """
     started = time.monotonic()
-    deadline = None if budget is None else started + budget
+    deadline = deadline_of(budget)
     place = Place.of(graph, on)
     partition, note = _cells(graph, place, limit, deadline)
     methods = BEFORE if partition is not None else (*BEFORE, "facets")  # a ball has cells in its box

@@ -111,6 +111,6 @@ def _paths(partition: Partition) -> Floats:
     found = np.zeros((len(partition), partition.affine_maps().b.shape[1]))
     for rows in chunk_rows(partition.graph, partition.dim + 1, len(partition)):
         outputs = Paths(partition, np.arange(len(partition))[rows]).outputs
-        flat = [v.reshape(len(v), v.shape[1], -1).norm(dim=0) for v in outputs]
+        flat = [v[..., None].flatten(2).norm(dim=0) for v in outputs]
         found[rows] = torch.cat(flat, dim=1).numpy()
     return found

@@ -46,17 +46,20 @@ def rounded(graph: SplineGraph, xs: Sequence[Tensor], errors: Sequence[Tensor]) 
 def _visit(node: Node, operator: Operator, args: tuple[Rounded, ...]) -> Rounded:
     xs, errors = [a.value for a in args], [a.error for a in args]
     y = operator.forward(*xs)
-    if not y.is_floating_point() or not y.numel():
+    if not y.numel():
         return Rounded(y, torch.zeros_like(y, dtype=torch.float64))
     if isinstance(operator, AffineOperator):
         gamma = roundoff(sum(x.numel() for x in xs))
-        moved = [e + gamma * (x.abs() + e) for x, e in zip(xs, errors, strict=True)]
+        moved = [e + gamma * (x.double().abs() + e) for x, e in zip(xs, errors, strict=True)]
         parts = [part.linear(*moved) for part in operator.split() if part is not None]
         return Rounded(y, sum(parts, 4 * UNIT * y.abs()) * (1 + gamma))
-    boxes = [Box(x - e, x + e) if x.is_floating_point() else Box(x, x) for x, e in zip(xs, errors, strict=True)]
-    lower, upper = operator.bounds(*boxes)
-    spread = torch.maximum(upper - y, y - lower)
-    size = max(float(v.abs().max()) for v in (y, *xs) if v.numel())
+    pairs = zip((x.double() for x in xs), errors, strict=True)
+    boxes = [Box(x - e, x + e) for x, e in pairs]
+    lower, upper = (side.double() for side in operator.bounds(*boxes))
+    spread = torch.maximum(upper - y.double(), y.double() - lower)
+    if not y.is_floating_point():
+        return Rounded(y, spread)
+    size = max(float(v.double().abs().max()) for v in (y, *xs) if v.numel())
     known = spread.isfinite()
     own = 8 * UNIT if operator.piecewise_affine else KERNEL
     return Rounded(y, torch.where(known, spread.where(known, 0.0) + own * size, UNKNOWN * size))

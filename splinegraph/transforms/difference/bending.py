@@ -13,7 +13,7 @@ from splinegraph.core.switching import Breaks
 from splinegraph.core.values import Box
 from splinegraph.operators.maximum import Maximum
 from splinegraph.transforms.difference.building import Builder, Coefficient, Sums, Terms, Triple
-from splinegraph.transforms.difference.columns import ConvexColumn, Line, halves
+from splinegraph.transforms.difference.columns import ConvexColumn, Line, halves, meet
 
 __all__ = ["bent", "straight"]
 
@@ -43,9 +43,12 @@ def bent(builder: Builder, node: Node, breaks: Breaks, box: Box, x: Triple, rest
 
 
 def straight(breaks: Breaks, box: Box) -> tuple[Tensor, Tensor] | None:
-    """Return slopes and values at zero of units that are on one line where their argument is; None if one bends."""
+    """Return slopes and values at zero of units that are on one line where their argument is; None if one bends.
+
+    Or if its pieces do not `meet`: then its line is known up to rounding only.
+    """
     columns = [upper for upper, _ in _columns(breaks, box)]
-    if any(column.bends for column in columns):
+    if any(column.bends or not column.joined for column in columns):
         return None
     return _floats([c.lines[0][0] for c in columns]), _floats([c.lines[0][1] for c in columns])
 
@@ -65,7 +68,7 @@ def _columns(breaks: Breaks, box: Box) -> list[tuple[ConvexColumn, ConvexColumn]
         key = (tuple(slopes), tuple(intercepts), first, last)
         if key not in known:
             lines = [(Fraction(p), Fraction(c)) for p, c in zip(slopes, intercepts, strict=True)]
-            known[key] = halves(lines[first : last + 1], ends[first:last])
+            known[key] = halves(lines[first : last + 1], ends[first:last], meet(lines, ends))
         found.append(known[key])
     return found
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
-__all__ = ["ConvexColumn", "Line", "halves"]
+__all__ = ["ConvexColumn", "Line", "halves", "meet"]
 
 Line = tuple[Fraction, Fraction]
 """Slope and value at zero."""
@@ -22,6 +22,8 @@ class ConvexColumn:
     """
 
     lines: tuple[Line, ...]
+    joined: bool = field(default=True, compare=False)
+    """Whether the pieces of the function that it is half of `meet`."""
 
     @property
     def rise(self) -> Fraction:
@@ -47,7 +49,15 @@ class ConvexColumn:
         return len(self.lines) > 1
 
 
-def halves(lines: Sequence[Line], breakpoints: Sequence[Fraction]) -> tuple[ConvexColumn, ConvexColumn]:
+def meet(lines: Sequence[Line], breakpoints: Sequence[Fraction]) -> bool:
+    """Return whether pieces meet at the breakpoints, without the rounding of their own slopes and values."""
+    sides = zip(itertools.pairwise(lines), breakpoints, strict=True)
+    return all(p * b + c == q * b + d for ((p, c), (q, d)), b in sides)
+
+
+def halves(
+    lines: Sequence[Line], breakpoints: Sequence[Fraction], joined: bool = True
+) -> tuple[ConvexColumn, ConvexColumn]:
     """Return two convex functions whose difference is the continuous function with these pieces.
 
     Parameters
@@ -56,6 +66,8 @@ def halves(lines: Sequence[Line], breakpoints: Sequence[Fraction]) -> tuple[Conv
         From left to right.
     breakpoints : sequence of Fraction
         One fewer, increasing.
+    joined : bool
+        Whether they `meet`, with the pieces that are left out here.
 
     Notes
     -----
@@ -73,7 +85,7 @@ def halves(lines: Sequence[Line], breakpoints: Sequence[Fraction]) -> tuple[Conv
         p_next = p + max(-step, Fraction(0))
         lower.append((p_next, c - (p_next - p) * b))
     upper = [(p + q, c + d) for (p, c), (q, d) in zip(lines, lower, strict=True)]
-    return ConvexColumn(_distinct(upper)), ConvexColumn(_distinct(lower))
+    return ConvexColumn(_distinct(upper), joined), ConvexColumn(_distinct(lower), joined)
 
 
 def _distinct(lines: Sequence[Line]) -> tuple[Line, ...]:

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from splinegraph.errors import SplineGraphError
+from splinegraph.core.operator import Operator
+from splinegraph.errors import DomainError, SplineGraphError
 from splinegraph.splines.approximating import approximate
 from splinegraph.splines.certifying import certify
 from splinegraph.splines.piecewise import PiecewiseAffine
 from splinegraph.splines.univariate import Univariate
-from splinegraph.transforms.spline.functions import function_on
-from splinegraph.transforms.spline.sweep import SQUARED, Chosen, Site
+from splinegraph.transforms.spline.functions import edges, function_on
+from splinegraph.transforms.spline.sweep import SQUARED, Chosen, Site, located
 
 __all__ = ["Allotment", "Splines", "allot"]
 
@@ -60,18 +61,15 @@ class Splines:
                 f"{site.operator.label} needs {pieces} pieces", where=site.node.where,
                 why=f"max_pieces is {self.max_pieces}", remedy="give a larger tol, a smaller domain or more max_pieces",
             )  # fmt: skip
-        low, high = _apart(*site.interval)
+        low, high = _apart(site.operator, *site.interval)
         known = self._made.get((site.node.name, pieces))
         if known is not None:
             start, end = known.spline.interval
             if start <= low and high <= end and (end - start <= LOOSE * (high - low) or math.isinf(high - low)):
                 return known
             low, high = (min(low, start), max(high, end)) if end - start <= LOOSE * (high - low) else (low, high)
-        try:
+        with located(site.node, (low, high)):
             found = _of_square(pieces) if site.factors is not None else _of_function(site, (low, high), pieces)
-        except SplineGraphError as error:
-            where = f"{site.node.where} ({site.operator.label} on [{low:.6g}, {high:.6g}])"
-            raise type(error)(error.what, where=where, why=error.why, remedy=error.remedy) from error
         self._made[site.node.name, pieces] = found
         return found
 
@@ -94,29 +92,39 @@ def _of_square(pieces: int) -> Chosen:
     return Chosen(SQUARE, replace(spline, interval=(-SQUARED, SQUARED), below=below, above=above))
 
 
-def _apart(low: float, high: float) -> tuple[float, float]:
-    """Return an interval that is not too narrow for slopes to be told."""
+def _apart(operator: Operator, low: float, high: float) -> tuple[float, float]:
+    """Return an interval that is not too narrow for slopes to be told, and stays where the function is defined."""
     least = NARROWEST * (1 + max(abs(low), abs(high)))
     missing = max(least - (high - low), 0.0) / 2 if math.isfinite(high - low) else 0.0
+    room = [max(low - edge, edge - high) / 2 for edge in edges(operator) if not low <= edge <= high]
+    missing = min(missing, *room) if room else missing
     return low - missing, high + missing
 
 
 @dataclass(frozen=True, eq=False)
 class _Course:
-    """How the error of a site's spline falls: about `scale` / pieces^2, and `straight` for one piece."""
+    """How the error of a site's spline falls: about `scale` / pieces^2, and `straight` for the fewest pieces.
+
+    One piece, or two where both asymptotes count and their slopes differ.
+    """
 
     scale: float
     straight: float
+    fewest: int
 
     @classmethod
     def of(cls, site: Site, splines: Splines) -> _Course:
         """Return what two splines tell."""
-        one, some = (splines(site, n).spline for n in (1, min(PROBED, splines.max_pieces)))
-        return cls(max(some.error * some.pieces**2, 1e-300), one.error)
+        some = splines(site, min(PROBED, splines.max_pieces)).spline
+        try:
+            few, fewest = splines(site, 1).spline, 1
+        except DomainError:
+            few, fewest = splines(site, 2).spline, 2
+        return cls(max(some.error * some.pieces**2, 1e-300), few.error, fewest)
 
     def pieces(self, error: float) -> int:
         """Return how many pieces make about this error."""
-        return 1 if error >= self.straight else max(math.ceil(math.sqrt(self.scale / error) - 1e-9), 2)
+        return self.fewest if error >= self.straight else max(math.ceil(math.sqrt(self.scale / error) - 1e-9), 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +141,14 @@ class Allotment:
         """Return the pieces of a site's spline for a multiplier."""
         return self.courses[site.node.name].pieces(multiplier * self.ideal[site.node.name])
 
+    @property
+    def straight(self) -> float:
+        """The multiplier from which on each spline has its fewest pieces."""
+        marks = [self.courses[name].straight / e for name, e in self.ideal.items() if 0 < e < math.inf]
+        return max(marks, default=math.inf)
+
     def multiplier(self, weights: Mapping[str, Tensor], tol: float) -> float:
-        """Return the multiplier for which the total is `tol`, by bisection; infinite if single pieces do."""
+        """Return the multiplier for which the total is `tol`, by bisection; infinite if the fewest pieces do."""
 
         def meets(multiplier: float) -> bool:
             errors = {name: min(multiplier * e, self.courses[name].straight) for name, e in self.ideal.items()}

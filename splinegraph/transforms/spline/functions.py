@@ -16,7 +16,7 @@ from splinegraph.operators.smooth import SmoothElementwise
 from splinegraph.operators.smooth_functions import Cos, Sin, Softplus
 from splinegraph.splines.univariate import Array, Univariate
 
-__all__ = ["MOST_WAVES", "function_on", "is_univariate", "slopes_on"]
+__all__ = ["MOST_WAVES", "edges", "function_on", "is_univariate", "slopes_on"]
 
 MOST_WAVES = 10_000
 """Half waves of a sine beyond which it is not approximated."""
@@ -28,6 +28,14 @@ STEEPEST = 700.0
 def is_univariate(operator: Operator) -> bool:
     """Return whether an operator is a smooth function of one variable that can be approximated."""
     return isinstance(operator, (SmoothElementwise, Sin, Cos))
+
+
+def edges(operator: Operator) -> tuple[float, ...]:
+    """Return the finite ends of a function's domain, and its pole."""
+    if not isinstance(operator, SmoothElementwise):
+        return ()
+    profile = operator.profile
+    return (*filter(math.isfinite, profile.domain), *(() if profile.pole is None else (0.0,)))
 
 
 def slopes_on(operator: Operator, box: Box) -> tuple[Tensor, Tensor]:
@@ -57,9 +65,8 @@ def function_on(operator: Operator, interval: tuple[float, float]) -> Univariate
     low, high = (torch.tensor(end, dtype=torch.float64) for end in interval)
     if bool(profile.undefined(low, high)):
         raise _unbounded(operator, interval, "it is not defined on all of it")
-    known = (*profile.domain, *(() if profile.pole is None else (0.0,)))
     ends = operator.bounds(Box(low, high))
-    if any(end in known for end in interval if math.isfinite(end)) and not ends.bounded:
+    if any(end in edges(operator) for end in interval) and not ends.bounded:
         raise _unbounded(operator, interval, "it has no bound there")
     if isinstance(operator, Softplus):  # the formula, where torch's kernel takes a short cut
         operator = replace(operator, threshold=STEEPEST)

@@ -106,16 +106,42 @@ def spline(
     >>> found.graph.exact, found.largest_error <= 0.01
     (True, True)
     """
-    if (tol is None) == (pieces is None):
-        raise SplineGraphError("how fine the splines shall be is not clear", remedy="give either tol or pieces")
-    if tol is not None and not tol > 0:
-        raise SplineGraphError(f"a tolerance of {tol:g}", remedy="give a positive number")
+    _check(tol, pieces, cells)
     if graph.exact:
         none = tuple(Box(*(torch.zeros(shape, dtype=torch.float64),) * 2) for shape in graph.output_shapes)
         return SplineSubstitution(graph, graph, on, none, ())
     work = _Work.of(graph, on, max_pieces, cells)
+    if isinstance(pieces, Mapping):
+        _check_names(pieces, work.smooth.sites)
     found = work.by_tolerance(tol) if tol is not None else work.by_pieces(pieces if pieces is not None else {})
     return work.result(graph, on, found)
+
+
+def _check(tol: float | None, pieces: int | Mapping[str, int] | None, cells: int | None) -> None:
+    """Refuse settings that mean nothing."""
+    if (tol is None) == (pieces is None):
+        raise SplineGraphError("how fine the splines shall be is not clear", remedy="give either tol or pieces")
+    if tol is not None and not (isinstance(tol, (int, float)) and tol > 0):
+        raise SplineGraphError(f"a tolerance of {tol}", remedy="give a positive number")
+    counts = dict(pieces) if isinstance(pieces, Mapping) else {"": pieces}
+    for name, count in (*counts.items(), ("", cells)):
+        if count is not None and not (isinstance(count, int) and count > 0):
+            what = f"{count!r} {'cells' if count is cells else 'pieces'}"
+            raise SplineGraphError(what, where=f"node '{name}'" if name else "", remedy="give a whole number above 0")
+
+
+def _check_names(pieces: Mapping[str, int], known: Mapping[str, Site]) -> None:
+    """Refuse numbers of pieces that are not one per smooth node."""
+    for name, site in known.items():
+        if name not in pieces:
+            raise SplineGraphError(
+                "no number of pieces is given", where=site.node.where, remedy="name every smooth node, or give an int"
+            )
+    for name in pieces:
+        if name not in known:
+            raise SplineGraphError(
+                f"no spline takes the place of node '{name}'", remedy=f"name only {', '.join(known)}"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,12 +216,6 @@ class _Work:
         def count(site: Site) -> int:
             if isinstance(pieces, int):
                 return pieces
-            if site.node.name not in pieces:
-                raise SplineGraphError(
-                    "no number of pieces is given",
-                    where=site.node.where,
-                    remedy="name every smooth node, or give an int",
-                )
             return pieces[site.node.name]
 
         return self.run(lambda site: self.splines(site, count(site)))
@@ -214,7 +234,7 @@ class _Work:
         for _ in range(ATTEMPTS):
             try:
                 found = self.run(lambda site, m=multiplier: self.splines(site, allotment.pieces(site, m)))  # type: ignore[misc]
-                factor = NEAR**0.5 * tol / found.worst
+                factor = NEAR**0.5 * tol / found.worst if found.worst > 0 else math.inf
             except DomainError as error:  # errors push a value where a function has no bound
                 refusal, factor, found = error, 1 / 8, None
             if found is not None and found.worst <= tol:
@@ -224,8 +244,8 @@ class _Work:
                     break
             else:
                 fails = multiplier
-            guess = min(multiplier, LARGEST) * factor
-            multiplier = guess if meets < guess < fails else math.sqrt(meets * min(fails, LARGEST))
+            guess = min(multiplier, allotment.straight, LARGEST) * factor
+            multiplier = guess if meets < guess < fails else math.sqrt(meets * min(fails, allotment.straight, LARGEST))
             if meets and fails < 1.05 * meets:
                 break
         if best is None:

@@ -95,7 +95,7 @@ class SplineSubstitution:
     @property
     def error_bounds(self) -> tuple[Tensor, ...]:
         """The bound per entry of each output, in the shape of one sample, float64."""
-        return tuple(torch.maximum(-box.lower, box.upper) for box in self.error_intervals)
+        return tuple(torch.maximum(box.lower.abs(), box.upper.abs()) for box in self.error_intervals)
 
     @property
     def error_bound(self) -> Tensor:

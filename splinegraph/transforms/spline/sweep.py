@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,16 +13,16 @@ from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.operator import Operator
 from splinegraph.core.values import Box
 from splinegraph.core.walk import walk
-from splinegraph.errors import DomainError, UnsupportedOperatorError
+from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
 from splinegraph.operators.bilinear import Product
 from splinegraph.splines.piecewise import PiecewiseAffine
 from splinegraph.splines.univariate import Univariate
 from splinegraph.transforms.spline.cells import ROUNDING, hull, widened
-from splinegraph.transforms.spline.functions import is_univariate
+from splinegraph.transforms.spline.functions import function_on, is_univariate
 from splinegraph.transforms.spline.local import local_errors
 from splinegraph.transforms.spline.moves import Interval, moved
 
-__all__ = ["SQUARED", "Chosen", "Factors", "Network", "Site", "Swept", "sites"]
+__all__ = ["SQUARED", "Chosen", "Factors", "Network", "Site", "Swept", "located", "sites"]
 
 SQUARED = 2 * (1 + 1e-12)
 """The squares that a product becomes are of numbers up to this: sums of two from [-1, 1], with rounding."""
@@ -128,6 +129,16 @@ class Swept:
     moves: dict[str, Interval | None]
 
 
+@contextlib.contextmanager
+def located(node: Node, interval: tuple[float, float]) -> Iterator[None]:
+    """Add to a refusal the node, and the interval that its function is looked at on."""
+    try:
+        yield
+    except SplineGraphError as error:
+        where = f"{node.where} ({node.op.label} on [{interval[0]:.6g}, {interval[1]:.6g}])"
+        raise type(error)(error.what, where=where, why=error.why, remedy=error.remedy) from error
+
+
 def sites(graph: SplineGraph) -> list[str]:
     """Return the nodes that have to be replaced.
 
@@ -182,6 +193,9 @@ class Network:
                 one = torch.ones(()) if site.factors is None else site.factors.weight
                 swept.noise[node.name] = (-one, one)
             box = widened(operator.bounds(*args))
+            if node.name in replaced and args[0].bounded and not box.bounded and site.factors is None:
+                with located(node, site.interval):
+                    function_on(node.op, site.interval)  # says what is not defined
             swept.boxes[node.name] = tighter(node.name, box, swept.boxes)
             return swept.boxes[node.name]
 
@@ -248,7 +262,7 @@ def _site(graph: SplineGraph, node: Node, args: tuple[Box, ...]) -> Site:
     if not all(bool((low.isfinite() & high.isfinite()).all()) for low, high in ranges):
         raise DomainError(
             "a product cannot be made piecewise affine", where=node.where, why="one of its factors has no bounds",
-            remedy="give a bounded domain (on=sg.Box(...))",
+            remedy="give a bounded domain (on=sg.Box(...)), and masks a number such as -30 in place of -inf",
         )  # fmt: skip
     middles, radii = zip(*(((low + high) / 2, (high - low) / 2 * (1 + 4 * EPS)) for low, high in ranges), strict=True)
     return Site(node, (-SQUARED, SQUARED), Factors(middles, radii))

@@ -347,3 +347,8 @@ def test_the_checklist_says_what_the_rules_say(seed: int) -> None:
     _, graph = random_graph(seed)
     flags = propagate(graph)[graph.outputs[0]][0]
     assert list(checklist(graph).holds) == Curvature.CONVEX.held_by(flags).tolist()
+
+
+def test_smooth_layers_choose_no_pieces() -> None:
+    smooth = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1)).double().eval()
+    assert inference(trace(smooth, torch.zeros(1, 2).double())).pulled_out == (None,)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 
 import splinegraph as sg
 from splinegraph.analyses.convexity.convexity import METHODS, convexity
+from splinegraph.analyses.convexity.running import rounded
 from splinegraph.analyses.convexity.verdict import Certificate, Status, Verdict, Verdicts, Witness, entries
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import DomainError, ShapeError, SplineGraphError
@@ -150,3 +153,57 @@ def test_outputs_that_jump_or_are_not_known() -> None:
     found = convexity(sg.trace(Odd().eval(), torch.zeros(1, 2)), SQUARE)
     assert found[0].status is Status.NEITHER
     assert all(w.verify() for v in found for w in v.witnesses)
+
+
+class Of(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def test_facets_of_values_without_axes_but_the_batch() -> None:
+    graph = sg.trace(Of(lambda x: torch.relu(x[:, 0]) - torch.relu(x[:, 1] - 0.2)).eval(), torch.zeros(1, 2))
+    found = convexity(graph, SQUARE, methods=["facets"])
+    assert found[0].status is Status.NEITHER
+    assert all(witness.verify() for witness in found[0].witnesses)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_domains_of_one_point(method: str) -> None:
+    # reshapes before and after a pool have no tangents there
+    net = nn.Sequential(nn.Linear(2, 4), nn.Unflatten(1, (1, 4)), nn.MaxPool1d(2), nn.Flatten(), nn.ReLU()).eval()
+    found = convexity(sg.trace(net, torch.zeros(1, 2)), sg.Box(torch.ones(2), torch.ones(2)), methods=[method])
+    assert all(v.status is (Status.UNDECIDED if method == "chords" else Status.AFFINE) for v in found)
+
+
+@pytest.mark.parametrize("step", [lambda x: (x > 0).float(), lambda x: torch.where(x > 0, x, -x - 1)])
+def test_witnesses_pass_comparisons(step: Callable[[Tensor], Tensor]) -> None:
+    graph = sg.trace(Of(step).eval(), torch.zeros(1, 1))
+    found = convexity(graph, sg.Box(torch.tensor([-1.0]), torch.tensor([1.0])), methods=["chords"])[0]
+    assert isinstance(found.convex, Witness)
+    assert found.convex.verify()
+
+
+def test_rounding_that_flips_a_comparison_is_an_error_of_one() -> None:
+    graph = sg.trace(Of(lambda x: (x > 0).double()).eval(), torch.zeros(1, 1).double())
+    (near,) = rounded(graph, [torch.full((1, 1), 1e-9).double()], [torch.full((1, 1), 1e-8).double()])
+    (far,) = rounded(graph, [torch.full((1, 1), 1e-7).double()], [torch.full((1, 1), 1e-8).double()])
+    assert near.error.item() >= 1
+    assert far.error.item() < 1e-12
+
+
+@pytest.mark.parametrize("methods", [5, None, "facets", ["facet"]])
+def test_methods_that_there_are_not(methods: Any) -> None:
+    with pytest.raises(SplineGraphError, match="give a list of curvature"):
+        convexity(several(), methods=methods)
+
+
+def test_inference_takes_the_same_budgets() -> None:
+    graph = sg.trace(nn.ReLU().eval(), torch.zeros(1, 2))
+    with pytest.raises(SplineGraphError, match="budget is '1' seconds"):
+        sg.inference(graph, SQUARE, budget="1")  # type: ignore[arg-type]

@@ -197,10 +197,9 @@ class _Pass:
         switching = operator.switching([self.graph[name].shape for name in node.args])
         if not isinstance(switching, Breaks):
             return None
-        x, c = (t.reshape(len(t), -1) for t in map(node.layout.samples_first, (xs[0], code)))  # (N, units)
+        x, c = (node.layout.samples_first(t)[..., None].flatten(1) for t in (xs[0], code))  # (N, units)
         layout = BatchLayout(node.layout.axis + 1, node.layout.outer, node.layout.inner)
-        v = layout.samples_first(vs[0])
-        v = v.reshape(*v.shape[:2], -1)  # (N, D, units)
+        v = layout.samples_first(vs[0])[..., None].flatten(2)  # (N, D, units)
         place, limits = c.long() - switching.first, switching.breakpoints
         if len(limits) == 1:  # one row per unit
             sign = (1 - 2 * place).double()
