@@ -92,7 +92,17 @@ def test_maps(report: Report) -> None:
 
 def test_report_is_json_and_names_its_origin(report: Report) -> None:
     told = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert list(told["sections"]) == ["graph", "inputs", "units", "codes", "boundary", "maps", "regions", "lipschitz"]
+    assert list(told["sections"]) == [
+        "graph",
+        "inputs",
+        "units",
+        "codes",
+        "boundary",
+        "maps",
+        "regions",
+        "lipschitz",
+        "convexity",
+    ]
     assert told["complete"]
     assert told["provenance"]["dtype"] == "float64"
     assert told["provenance"]["samples"] == 4

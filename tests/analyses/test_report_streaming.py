@@ -28,7 +28,7 @@ from splinegraph.data.reading import read_data
 from splinegraph.errors import DataError
 
 COUNT = 40
-NAMES = ["graph", "inputs", "units", "codes", "boundary", "maps", "regions", "lipschitz"]
+NAMES = ["graph", "inputs", "units", "codes", "boundary", "maps", "regions", "lipschitz", "convexity"]
 generator = torch.Generator().manual_seed(0)
 X = torch.randn(COUNT, 1, 4, 4, generator=generator)
 X[7] = X[5]
@@ -170,7 +170,7 @@ def test_sections_are_chosen_by_name(graph: SplineGraph) -> None:
     some = analyze(graph, data=X, sections=["maps", "codes"])
     assert _findings(some) == {name: whole[name] for name in ("codes", "maps")}
     assert list(analyze(graph, data=X, skip=["units", "maps"]).sections) == [
-        "graph", "inputs", "codes", "boundary", "regions", "lipschitz",
+        "graph", "inputs", "codes", "boundary", "regions", "lipschitz", "convexity",
     ]  # fmt: skip
 
 

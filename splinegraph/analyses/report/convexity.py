@@ -9,6 +9,7 @@ from splinegraph.analyses.convexity.checklist import checklist
 from splinegraph.analyses.convexity.convexity import convexity
 from splinegraph.analyses.convexity.verdict import Certificate, Verdict
 from splinegraph.analyses.report.names import shown_names
+from splinegraph.analyses.report.regions import Few
 from splinegraph.analyses.report.registry import section
 from splinegraph.analyses.report.study import Study
 from splinegraph.analyses.report.values import LISTED, Section
@@ -101,9 +102,12 @@ class ConvexitySection(Section):
         return f"of {sum(self.counts.values())} {outputs} {found}{first}"
 
 
-@section("convexity", order=80)
+@section("convexity", needs=(Few,), order=80)
 def convexity_section(study: Study) -> ConvexitySection:
-    """Judge every output by rules and chords."""
+    """Judge every output by rules and chords.
+
+    The samples have no part in it, but are read first: this may take longer.
+    """
     graph = study.graph
     size = sum(tensor.numel() for tensor in graph.parameters())
     count = sum(math.prod(shape) for shape in graph.output_shapes)

@@ -19,14 +19,15 @@ COLOR = re.compile("#[0-9a-fA-F]{6}")
 Row = dict[str, Scalar]
 
 # Names that a format or a reader takes for something else. `d3`, `d7`, `xpos`, `ypos`, `edgelabel`, `edgeid` and
-# `Edge Weight` are what Gephi's GraphML import takes for label, position, id and weight.
+# `Edge Weight` are what Gephi's GraphML import takes for label, position, id and weight; `self` and the like are
+# arguments of networkx's add_node and add_edge, which its readers call with all attributes.
 _NODE_NAMES = frozenset(
     "id pid start end parents spells slices timestamp timestamps intervals key networkx_key viz"
-    " z r g b xpos ypos d3".split()
+    " z r g b xpos ypos d3 self node_for_adding".split()
 )
 _EDGE_NAMES = frozenset(
     "id source target type kind start end spells slices timestamp timestamps intervals key networkx_key viz"
-    " directed r g b edgelabel edgeid d7".split()
+    " directed r g b edgelabel edgeid d7 self u_of_edge v_of_edge u_for_edge v_for_edge".split()
 ) | {"Edge Weight"}
 _GRAPH_NAMES = frozenset("id mode start end timeformat".split())
 _DEFAULTS = ("node_default", "edge_default")  # what readers leave there; networkx applies them to nothing

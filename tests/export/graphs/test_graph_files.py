@@ -117,6 +117,17 @@ def test_writing_what_was_read_gives_the_same_file(form: str, graph: nx.Graph[An
     assert lines[0] == lines[1]
 
 
+@every_format
+def test_names_of_the_arguments_of_networkx_can_be_read(form: str) -> None:
+    graph: nx.Graph[Any] = nx.Graph()
+    graph.add_edge("a", "b")
+    graph.nodes["a"].update({"self": 1, "node_for_adding": 2})
+    graph.edges["a", "b"].update({"self": 1, "u_of_edge": 2, "v_for_edge": 3})
+    _, back = written(clean(graph).graph, form)
+    assert back.nodes["a"]["self_"] == 1
+    assert {back.edges["a", "b"][name] for name in ("self_", "u_of_edge_", "v_for_edge_")} == {1, 2, 3}
+
+
 @fuzz
 @given(graph=nasty_graphs())
 def test_cleaning_twice_is_cleaning_once(graph: nx.Graph[Any]) -> None:
