@@ -13,6 +13,7 @@ from benchmarks.regions_nets import CASES, PLANE, case
 from benchmarks.regions_worker import measure
 
 
+@pytest.mark.slow
 def test_one_small_network_from_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

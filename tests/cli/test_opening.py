@@ -220,6 +220,7 @@ def start(*arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.Popen[st
     return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_nothing_else_reaches_stdout(splinegraph: Run) -> None:
     Path("loud.py").write_text(LOUD)
     out, err = start("analyze", "loud.py", "--data", "loud.py:data", "--json", "-").communicate(timeout=120)

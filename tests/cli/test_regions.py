@@ -92,6 +92,7 @@ def test_the_summary_alone(splinegraph: Run) -> None:
     assert set(os.listdir(".")) <= {"net.py", "__pycache__"}
 
 
+@pytest.mark.slow
 def test_slices_and_segments(splinegraph: Run) -> None:
     rows = np.random.default_rng(0).normal(size=(5, 3))
     np.savez("data.npz", x=rows, y=[0, 1, 0, 1, 1])
@@ -119,6 +120,7 @@ def test_slices_and_segments(splinegraph: Run) -> None:
     assert "segment from sample 0 to 1" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_limit_is_gone_on_from(splinegraph: Run) -> None:
     whole = splinegraph("regions", "net.py", "--box", "-2", "2", "--out", "whole")
     assert whole.exit_code == 0, whole.output
@@ -265,6 +267,7 @@ def test_a_result_with_flaws_is_final_once_nothing_is_left(splinegraph: Run, mon
     assert told(Path("out"))["activation_cells"] == held["activation_cells"]
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_of_a_stream_says_what_is_kept(splinegraph: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("net.py").write_text(PLANE)
     watch = streaming._Watch.__call__

@@ -39,6 +39,7 @@ def draw(rng: random.Random) -> tuple[Conv | ConvTranspose, tuple[int, ...]]:
     return Conv(torch.randn(outs, ins // g, *kernel, dtype=torch.float64), **settings), (ins, *sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coarse", [False, True])
 def test_is_above_the_dense_norm_for_every_setting(coarse: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if coarse:

@@ -79,6 +79,7 @@ def assert_certified(graph: SplineGraph, found: SplineSubstitution, points: Tens
     return gap
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", range(KINDS))
 def test_bounds_hold(kind: int) -> None:
     random.seed(kind)
