@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from splinegraph.cli.domains import EVERY, every_domain_options
-from splinegraph.cli.options import TARGET, model_options
+from splinegraph.cli.options import TARGET, add_options, model_options, result_options
 
 __all__ = ["convexity"]
 
@@ -23,26 +23,18 @@ _WORK = (
         "--budget", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True, metavar="SECONDS",
         help="Begin no further work after so many seconds.",
     ),
-    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write the files below to DIR."),
-    click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures into DIR."),
-    click.option(
-        "--json", "json_to", metavar="FILE",
-        help="Write the result as JSON to a file; `-` is stdout, and then nothing else is printed there.",
-    ),
-    click.option("--quiet", "-q", is_flag=True, help="Print no summary and no progress."),
 )  # fmt: skip
 
 
 def _work_options(command: Any) -> Any:
-    for option in reversed(_WORK):
-        command = option(command)
-    return command
+    return add_options(_WORK, command)
 
 
 @click.command(short_help="Tell which outputs of a network are convex.", epilog=TARGET)
 @model_options
 @every_domain_options
 @_work_options
+@result_options
 @click.pass_context
 def convexity(
     ctx: click.Context, /, everywhere: bool, out: Path | None, figures: bool, json_to: str | None, quiet: bool,

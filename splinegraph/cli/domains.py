@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from splinegraph.cli.options import add_options
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -65,9 +67,7 @@ _OPTIONS = (
 
 def domain_options(command: C) -> C:
     """Add what says which inputs are looked at."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return add_options(_OPTIONS, command)
 
 
 _BALL = click.option(
@@ -78,16 +78,12 @@ _BALL = click.option(
 
 def bounded_options(command: C) -> C:
     """Add what says which inputs are looked at, of full dimension: a box or a ball."""
-    for option in reversed((*_OPTIONS[:2], _BALL)):
-        command = option(command)
-    return command
+    return add_options((*_OPTIONS[:2], _BALL), command)
 
 
 def every_domain_options(command: C) -> C:
     """Add what says which inputs are looked at: any convex set of inputs."""
-    for option in reversed((*_OPTIONS, _BALL)):
-        command = option(command)
-    return command
+    return add_options((*_OPTIONS, _BALL), command)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from splinegraph.cli.domains import BOUNDED, bounded_options
-from splinegraph.cli.options import TARGET, model_options
+from splinegraph.cli.options import TARGET, add_options, model_options, result_options
 
 __all__ = ["lipschitz"]
 
@@ -32,26 +32,18 @@ _WORK = (
         "--verify", "verified", type=click.Path(path_type=Path), metavar="FILE",
         help="Bound nothing: check a certificate.npz of an earlier --out against the model.",
     ),
-    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write the files below to DIR."),
-    click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures into DIR."),
-    click.option(
-        "--json", "json_to", metavar="FILE",
-        help="Write the result as JSON to a file; `-` is stdout, and then nothing else is printed there.",
-    ),
-    click.option("--quiet", "-q", is_flag=True, help="Print no summary and no progress."),
 )  # fmt: skip
 
 
 def _work_options(command: Any) -> Any:
-    for option in reversed(_WORK):
-        command = option(command)
-    return command
+    return add_options(_WORK, command)
 
 
 @click.command(short_help="Bound how far the output of a network can move.", epilog=TARGET)
 @model_options
 @bounded_options
 @_work_options
+@result_options
 @click.pass_context
 def lipschitz(
     ctx: click.Context, /, everywhere: bool, certify: bool, verified: Path | None, out: Path | None, figures: bool,

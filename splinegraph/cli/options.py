@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["CODE", "TARGET", "model_options", "output_options", "sample_options"]
+__all__ = ["CODE", "TARGET", "add_options", "model_options", "output_options", "result_options", "sample_options"]
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -131,7 +131,19 @@ TARGET is one of
 """What stands below the options of a command that opens a model."""
 
 
-def _apply(options: tuple[Any, ...], command: C) -> C:
+_RESULT = (
+    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write the files below to DIR."),
+    click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures into DIR."),
+    click.option(
+        "--json", "json_to", metavar="FILE",
+        help="Write the result as JSON to a file; `-` is stdout, and then nothing else is printed there.",
+    ),
+    click.option("--quiet", "-q", is_flag=True, help="Print no summary and no progress."),
+)  # fmt: skip
+
+
+def add_options(options: tuple[Any, ...], command: C) -> C:
+    """Add options to a command, in their order."""
     for option in reversed(options):
         command = option(command)
     return command
@@ -139,14 +151,19 @@ def _apply(options: tuple[Any, ...], command: C) -> C:
 
 def model_options(command: C) -> C:
     """Add the target and all that says how to open it."""
-    return _apply(_MODEL, command)
+    return add_options(_MODEL, command)
 
 
 def sample_options(command: C) -> C:
     """Add what says which samples are looked at, and in which arithmetic."""
-    return _apply(_SAMPLES, command)
+    return add_options(_SAMPLES, command)
 
 
 def output_options(command: C) -> C:
     """Add what says where the result goes."""
-    return _apply(_OUTPUT, command)
+    return add_options(_OUTPUT, command)
+
+
+def result_options(command: C) -> C:
+    """Add where the files, figures and JSON of one analysis go."""
+    return add_options(_RESULT, command)

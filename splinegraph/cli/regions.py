@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from splinegraph.cli.domains import DOMAINS, domain_options
-from splinegraph.cli.options import TARGET, model_options
+from splinegraph.cli.options import TARGET, add_options, model_options
 
 if TYPE_CHECKING:
     from splinegraph.analyses.regions.partition.partition import Partition
@@ -64,9 +64,7 @@ _WORK = (
 
 
 def _work_options(command: Any) -> Any:
-    for option in reversed(_WORK):
-        command = option(command)
-    return command
+    return add_options(_WORK, command)
 
 
 @click.command(short_help="Enumerate the regions into which a network cuts a domain.", epilog=TARGET)

@@ -142,7 +142,7 @@ def output(graph: SplineGraph, index: tuple[int, ...]) -> SplineGraph:
             raise ShapeError(f"output index {index} does not fit an output of shape ({sizes})")
         dim, shape = 1 - len(shape), (shape[0], *shape[2:])
         node = Node(
-            _fresh(f"{chosen}_{'_'.join(str(j) for j in rest)}", {n.name for n in nodes}),
+            fresh(f"{chosen}_{'_'.join(str(j) for j in rest)}", {n.name for n in nodes}),
             Select(dim, i % node.shape[1]), (node.name,), shape, module=node.module, source=node.source,
         )  # fmt: skip
         nodes.append(node)
@@ -183,13 +183,13 @@ def between(graph: SplineGraph, start: str, end: str) -> SplineGraph:
     root = Node(first.name, Input(), (), _batch_first(first), BatchLayout(), first.module, first.source)
     entry = [root]
     if first.layout and first.layout.axis != 0:  # the part expects the batch where it was
-        root = replace(root, name=_fresh(first.name + "_in", {n.name for n in graph.nodes}))
+        root = replace(root, name=fresh(first.name + "_in", {n.name for n in graph.nodes}))
         back = MoveAxis(-len(first.shape), first.layout.axis - len(first.shape))
         entry = [root, replace(first, operator=back, args=(root.name,))]
     exit_: list[Node] = []
     if last.layout and last.layout.axis != 0:
         move = MoveAxis(last.layout.axis - len(last.shape), -len(last.shape))
-        name = _fresh(last.name + "_out", {n.name for n in graph.nodes})
+        name = fresh(last.name + "_out", {n.name for n in graph.nodes})
         exit_ = [
             replace(
                 last,
@@ -243,7 +243,7 @@ def combine(first: SplineGraph, second: SplineGraph, coefficients: tuple[float, 
     taken = {n.name for n in first.nodes}
     nodes, names = _relabel(second, taken=taken, known=dict(zip(second.inputs, first.inputs, strict=True)))
     taken |= {n.name for n in nodes}
-    label = _fresh("sum" if coefficients[1] > 0 else "difference", taken)
+    label = fresh("sum" if coefficients[1] > 0 else "difference", taken)
     sums = [
         Node(label if i == 0 else f"{label}_{i}", LinearCombination(coefficients), (a, names[b]), first[a].shape)
         for i, (a, b) in enumerate(zip(first.outputs, second.outputs, strict=True))
@@ -257,7 +257,7 @@ def scale(graph: SplineGraph, factor: float) -> SplineGraph:
     """Return the graph of factor * graph(x)."""
     taken = {n.name for n in graph.nodes}
     scaled = [
-        Node(_fresh(f"{name}_scaled", taken), LinearCombination((factor,)), (name,), graph[name].shape)
+        Node(fresh(f"{name}_scaled", taken), LinearCombination((factor,)), (name,), graph[name].shape)
         for name in graph.outputs
     ]
     outputs = tuple(n.name for n in scaled)
@@ -277,13 +277,14 @@ def _relabel(graph: SplineGraph, *, taken: set[str], known: Mapping[str, str]) -
     names, used = dict(known), set(taken)
     nodes = []
     for node in graph.operators:
-        names[node.name] = _fresh(node.name, used)
+        names[node.name] = fresh(node.name, used)
         used.add(names[node.name])
         nodes.append(replace(node, name=names[node.name], args=tuple(names[a] for a in node.args)))
     return nodes, names
 
 
-def _fresh(name: str, taken: set[str]) -> str:
+def fresh(name: str, taken: set[str]) -> str:
+    """Return the name, with a number where it is taken."""
     if name not in taken:
         return name
     return next(f"{name}_{i}" for i in range(1, len(taken) + 2) if f"{name}_{i}" not in taken)

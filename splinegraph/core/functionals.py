@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from splinegraph.core.affine import AffineOperator
-from splinegraph.core.algebra import prune
+from splinegraph.core.algebra import fresh, prune
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Boxes, Shapes
@@ -103,10 +103,10 @@ def combinations(graph: SplineGraph, rows: Sequence[Sequence[float]] | Tensor) -
             weight = operator.adjoint(weight[:, None], [zero.shape])[0][:, 0]
             name = before
     taken = {node.name for node in graph.nodes}
-    fresh = next(n for i in range(len(taken) + 1) if (n := "combination" + f"_{i}" * bool(i)) not in taken)
-    last = Node(fresh, Functionals(weight, bias), (name,), (1, len(weight)))
-    nodes = prune((*graph.nodes, last), (fresh,), graph.inputs)
-    return replace(graph, nodes=nodes, outputs=(fresh,), _cache={})
+    new = fresh("combination", taken)
+    last = Node(new, Functionals(weight, bias), (name,), (1, len(weight)))
+    nodes = prune((*graph.nodes, last), (new,), graph.inputs)
+    return replace(graph, nodes=nodes, outputs=(new,), _cache={})
 
 
 def _foldable(graph: SplineGraph, node: Node) -> bool:

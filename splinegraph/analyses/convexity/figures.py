@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from splinegraph.analyses.canvas import blank
 from splinegraph.analyses.convexity.inference import Inference
 from splinegraph.analyses.convexity.verdict import Witness
 from splinegraph.analyses.regions.figures.colors import INK, LIGHT
@@ -34,7 +35,7 @@ def plot_convexity(found: Inference) -> Figure:
     matplotlib.figure.Figure
     """
     shown = min(len(found.prefixes), LAYERS)
-    figure = _figure(10.5, max(3.6, 1.3 + 0.28 * shown))
+    figure = blank(10.5, max(3.6, 1.3 + 0.28 * shown))
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     plot_layers(found, left)
     witness = worst(found)
@@ -60,7 +61,7 @@ def plot_layers(found: Inference, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = _figure(6.4, 3.8).add_subplot() if ax is None else ax
+    ax = blank(6.4, 3.8).add_subplot() if ax is None else ax
     shown = found.prefixes[:LAYERS]
     start = [0.0] * len(shown)
     kinds = ((True, "convex in the inputs", BLUE), (False, "not convex", ORANGE), (None, "not known", GREY))
@@ -101,7 +102,7 @@ def plot_witness(witness: Witness, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = _figure(5.4, 3.8).add_subplot() if ax is None else ax
+    ax = blank(5.4, 3.8).add_subplot() if ax is None else ax
     t = torch.linspace(0, 1, POINTS, dtype=torch.float64)
     t = torch.cat([t, torch.tensor([1 - witness.weight], dtype=torch.float64)]).sort().values
     values = along(witness, t)
@@ -132,12 +133,3 @@ def worst(found: Inference) -> Witness | None:
     every = [witness for verdict in found.verdicts for witness in verdict.witnesses]
     against = [witness for witness in every if witness.against == "convex"] or every
     return max(against, key=lambda witness: abs(witness.gap), default=None)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure

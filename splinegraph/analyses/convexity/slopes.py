@@ -7,14 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from splinegraph.analyses.convexity.backward import (
-    Span,
-    _through_affine,
-    _through_any,
-    _through_contest,
-    _through_entries,
-)
-from splinegraph.analyses.convexity.curvature import Course, is_entrywise, rivals
+from splinegraph.analyses.convexity.curvature import Course, rivals
+from splinegraph.analyses.convexity.spans import Span, through
 from splinegraph.core.affine import AffineOperator
 from splinegraph.core.graph import Node
 from splinegraph.core.walk import walk_back
@@ -41,7 +35,8 @@ def slopes(found: Course, rows: Tensor) -> dict[str, Span]:
 
     def rule(node: Node, span: Span) -> tuple[Span | None, ...]:
         spans[node.name] = span
-        return _through(found, node, span)
+        race = None if isinstance(found.operators[node.name], AffineOperator) else rivals(found, node)
+        return through(found, node, span, race)
 
     sizes = [math.prod(shape) for shape in graph.output_shapes]
     parts = zip(rows.split(sizes, 1), graph.outputs, strict=True)
@@ -54,17 +49,3 @@ def slopes(found: Course, rows: Tensor) -> dict[str, Span]:
                 zero = torch.zeros(len(rows), *node.shape, dtype=torch.float64)
                 spans[node.name] = Span(zero, zero)
     return spans
-
-
-def _through(found: Course, node: Node, span: Span) -> tuple[Span | None, ...]:
-    """Return the derivatives by the arguments of a node from that by its value."""
-    operator, boxes = found.operators[node.name], found.arguments(node)
-    shapes = [found.graph[arg].shape for arg in node.args]
-    if isinstance(operator, AffineOperator):
-        return _through_affine(operator, span, shapes)
-    race = rivals(found, node)
-    if race is not None:
-        return _through_contest(race.columns, race.alive, span, shapes)
-    if is_entrywise(node, operator, boxes):
-        return (_through_entries(operator, span, boxes),)
-    return tuple(_through_any(operator, span, boxes, i) for i in range(len(boxes)))

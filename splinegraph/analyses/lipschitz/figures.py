@@ -6,6 +6,7 @@ import itertools
 import math
 from typing import TYPE_CHECKING
 
+from splinegraph.analyses.canvas import blank
 from splinegraph.analyses.lipschitz.bound import LipschitzBound, norm_name
 from splinegraph.analyses.lipschitz.product import NodeConstant
 from splinegraph.analyses.regions.figures.colors import INK, LIGHT
@@ -44,7 +45,7 @@ def plot_lipschitz(found: LipschitzBound) -> Figure:
     """
     entries = _shown(layers(found))
     height = max(3.6, 1.2 + 0.22 * len(entries))
-    figure = _figure(10.5, height)
+    figure = blank(10.5, height)
     left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
     plot_ladder(found, left)
     plot_constants(found, right)
@@ -64,7 +65,7 @@ def plot_ladder(found: LipschitzBound, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = _figure(6.4, 3.8).add_subplot() if ax is None else ax
+    ax = blank(6.4, 3.8).add_subplot() if ax is None else ax
     lower, upper = _ends(found)
     x = range(len(lower))
     known = [u for u in upper if math.isfinite(u)]
@@ -112,7 +113,7 @@ def plot_constants(found: LipschitzBound, ax: Axes | None = None) -> Axes:
     """
     every = layers(found)
     entries = _shown(every)
-    ax = _figure(6.4, max(2.4, 1.2 + 0.22 * len(entries))).add_subplot() if ax is None else ax
+    ax = blank(6.4, max(2.4, 1.2 + 0.22 * len(entries))).add_subplot() if ax is None else ax
     values = [max(entry.own) for entry in entries]
     finite = [v for v in values if math.isfinite(v)]
     top = max(finite, default=1.0)
@@ -189,15 +190,6 @@ def _name(entry: NodeConstant) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s" if seconds >= 0.1 else f"{1000 * seconds:.0f} ms"
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _style(ax: Axes) -> None:

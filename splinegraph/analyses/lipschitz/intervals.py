@@ -11,7 +11,7 @@ from splinegraph.core.operator import Operator
 from splinegraph.core.values import Box
 from splinegraph.core.walk import walk
 
-__all__ = ["intervals"]
+__all__ = ["ROUNDING", "intervals", "widened"]
 
 ROUNDING = 1e-13
 """By how much bounds are widened at each operator, relative to the size of its values."""
@@ -30,7 +30,7 @@ def intervals(graph: SplineGraph, boxes: Sequence[Box]) -> dict[str, Box]:
 
     def visit(node: Node, operator: Operator, args: tuple[Box, ...]) -> Box:
         image = operator.bounds(*args)
-        found[node.name] = _wider(image)
+        found[node.name] = widened(image)
         return found[node.name]
 
     with torch.no_grad():
@@ -43,7 +43,8 @@ def intervals(graph: SplineGraph, boxes: Sequence[Box]) -> dict[str, Box]:
     return found
 
 
-def _wider(box: Box) -> Box:
+def widened(box: Box) -> Box:
+    """Return a box widened for the rounding of its bounds."""
     size = torch.maximum(box.lower.abs(), box.upper.abs())
     slack = ROUNDING * size[size.isfinite()].max() if bool(size.isfinite().any()) else 0.0
     return Box(box.lower - slack, box.upper + slack)

@@ -7,15 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from splinegraph.analyses.lipschitz.intervals import widened
 from splinegraph.core.domains.ball import Ball
 from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.values import Box
 
-__all__ = ["around", "cells_of", "hull", "widened"]
-
-ROUNDING = 1e-13
-"""By how much bounds are widened at each operator, relative to the size of its values."""
+__all__ = ["around", "cells_of", "hull"]
 
 
 def cells_of(graph: SplineGraph, on: Any, count: int) -> tuple[Box, ...]:
@@ -84,10 +82,3 @@ def hull(node: Node, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
         return lower, upper
     axis = node.layout.axis
     return lower.amin(axis, keepdim=True), upper.amax(axis, keepdim=True)
-
-
-def widened(box: Box) -> Box:
-    """Return a box widened for the rounding of its bounds."""
-    size = torch.maximum(box.lower.abs(), box.upper.abs())
-    slack = ROUNDING * size[size.isfinite()].max() if bool(size.isfinite().any()) else 0.0
-    return Box(box.lower - slack, box.upper + slack)

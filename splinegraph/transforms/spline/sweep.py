@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from splinegraph.analyses.lipschitz.intervals import ROUNDING, widened
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.operator import Operator
 from splinegraph.core.values import Box
@@ -17,7 +18,7 @@ from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperato
 from splinegraph.operators.bilinear import Product
 from splinegraph.splines.piecewise import PiecewiseAffine
 from splinegraph.splines.univariate import Univariate
-from splinegraph.transforms.spline.cells import ROUNDING, hull, widened
+from splinegraph.transforms.spline.cells import hull
 from splinegraph.transforms.spline.functions import function_on, is_univariate
 from splinegraph.transforms.spline.local import local_errors
 from splinegraph.transforms.spline.moves import Interval, moved

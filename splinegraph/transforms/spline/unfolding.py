@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from splinegraph.analyses.lipschitz.intervals import intervals
+from splinegraph.core.algebra import fresh
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
@@ -36,13 +37,9 @@ class Names:
 
     def __call__(self, name: str) -> str:
         """Return the name, with a number where it is taken, and take it."""
-        found = next(n for n in self._tried(name) if n not in self._taken)
+        found = fresh(name, self._taken)
         self._taken.add(found)
         return found
-
-    def _tried(self, name: str) -> Iterator[str]:
-        yield name
-        yield from (f"{name}_{i}" for i in range(1, len(self._taken) + 2))
 
 
 FAR = 3.0

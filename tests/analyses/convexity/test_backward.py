@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import splinegraph as sg
-from splinegraph.analyses.convexity import backward
+from splinegraph.analyses.convexity import backward, spans
 from splinegraph.analyses.convexity.backward import by_backward
 from splinegraph.analyses.convexity.curvature import by_curvature, course
 from splinegraph.analyses.convexity.facets import by_facets
@@ -129,9 +129,9 @@ def test_sound_on_many_random_networks() -> None:
 def test_a_planted_fault_is_found(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison bites: a certificate that ignores something is refuted."""
     if fault == "slopes":
-        monkeypatch.setattr(backward, "_through_entries", lambda operator, span, boxes: span)
+        monkeypatch.setattr(spans, "_through_entries", lambda operator, span, boxes: span)
     elif fault == "sign":
-        monkeypatch.setattr(backward, "_through_affine", lambda op, span, shapes: _unsigned(op, span, shapes))
+        monkeypatch.setattr(spans, "_through_affine", lambda op, span, shapes: _unsigned(op, span, shapes))
     else:
         monkeypatch.setattr(backward._Search, "_checked", lambda self, node, span, flags: span)
     with pytest.raises(AssertionError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from torch import Tensor
 
+from splinegraph.analyses.canvas import blank
 from splinegraph.analyses.regions.cells import Floats
 from splinegraph.analyses.regions.figures.colors import INK
 from splinegraph.analyses.regions.figures.histograms import draw_histograms
@@ -97,7 +98,7 @@ def plot_histograms(partition: Partition, *, facets: bool = True, volumes: bool 
         Radii, volumes, neighbors, norms of the local maps, and how many cells each class has.
     """
     panels = 2 + facets + volumes + (len(partition.graph.outputs) == 1)
-    figure = _figure(2.5 * panels, 2.6)
+    figure = blank(2.5 * panels, 2.6)
     draw_histograms(figure, partition, facets=facets, volumes=volumes)
     figure.suptitle(headline(partition, ""), fontsize=10, color=INK, parse_math=False)
     return figure
@@ -111,17 +112,8 @@ def headline(partition: Partition, color: str) -> str:
     return f"{partition.graph.name}: {found}{'' if partition.complete else ' so far'}"
 
 
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _axes(dim: int) -> Axes:
-    return _figure(*((6.4, 5.4) if dim == 2 else (7.0, 3.6))).add_subplot()
+    return blank(*((6.4, 5.4) if dim == 2 else (7.0, 3.6))).add_subplot()
 
 
 def _on(partition: Partition, data: Tensor | Sequence[Tensor] | None) -> tuple[Floats | None, list[int]]:
