@@ -22,6 +22,7 @@ import numpy as np
 
 from splinegraph.splines.certifying import slope_points
 from splinegraph.splines.chains import chain
+from splinegraph.splines.sampling import Remembered, sampled
 from splinegraph.splines.univariate import AFFINE, CONVEX, Asymptote, Stretch, Univariate
 
 __all__ = ["Line", "Tube", "arches"]
@@ -31,10 +32,6 @@ FAR = 1e-30
 
 TOUCH = 1e-7
 """How near a line is to a function that it touches, in units of its largest distance."""
-
-
-_HALF = np.concatenate([[0.0], np.geomspace(1e-9, 0.5, 400)])
-GRID = np.unique(np.concatenate([_HALF, 1 - _HALF]))
 
 
 class Line(NamedTuple):
@@ -87,17 +84,21 @@ def arches(stretches: list[Stretch]) -> list[Stretch]:
 
 @dataclass(frozen=True)
 class Tube:
-    """A function on an interval, ready to be followed by lines."""
+    """A function on an interval, ready to be followed by lines.
+
+    If `quick`, lines touch the function at sampled points alone, and what is left to be gained is not looked for.
+    """
 
     function: Univariate
     stretches: list[Stretch]
     ends: tuple[float, float]
     rays: tuple[Asymptote | None, Asymptote | None]
     samples: list[tuple[list[float], list[float]]]
+    quick: bool = False
     hints: dict[tuple[int, int], float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, function: Univariate, interval: tuple[float, float]) -> Tube:
+    def of(cls, function: Univariate, interval: tuple[float, float], quick: bool = False) -> Tube:
         """Return the tube's centre line; infinite ends are moved to where the asymptote is met."""
         rays = tuple(function.asymptote(i) if math.isinf(interval[i]) else None for i in (0, 1))
         marks = [
@@ -111,8 +112,10 @@ class Tube:
             for i, ray in enumerate(rays)
         ]
         joined = arches(function.stretches(ends[0], ends[1]))
-        samples = [_sampled(function, arch) for arch in joined]
-        return cls(function, joined, (ends[0], ends[1]), (rays[0], rays[1]), samples)
+        samples = [sampled(function, arch, quick) for arch in joined]
+        if quick:
+            function = Remembered.of(function, [x for points, _ in samples for x in points])
+        return cls(function, joined, (ends[0], ends[1]), (rays[0], rays[1]), samples, quick)
 
     def follow(self, width: float, most: int) -> tuple[list[Line], float]:
         """Return at most `most` lines from end to end, and the width that the last one would need."""
@@ -200,6 +203,9 @@ class Tube:
         left, right = max(left, grid[max(i - 1, 0)]), min(right, grid[min(i, len(grid) - 1)])
         if left >= right:
             return right if i and grid[i - 1] >= right else left
+        if self.quick:
+            chord = sign * (self.function.at(right) - self.function.at(left))
+            return right if chord < sign * slope * (right - left) else left
         if sign * (s(left) - slope) >= 0:
             return left
         if sign * (s(right, -1) - slope) <= 0:
@@ -298,7 +304,7 @@ class Tube:
         fresh = window.start == window.end
         if sign != window.sign and not fresh:
             return [], window
-        knots = chain(self.function, arch, window.end, 2 * width, most)
+        knots = chain(self.function, arch, window.end, 2 * width, most, self.quick)
         if not len(knots):
             return self._chord(window, width, arch, sign)
         knots = np.concatenate([[window.end], knots])
@@ -373,17 +379,6 @@ def _root(function: Callable[[float], float], left: float, right: float, precisi
     # relative to the end that is nearer to 0, as the other one may be very far
     size = min(abs(left), abs(right)) or min(1.0, right - left)
     return float(brentq(function, left, right, xtol=1e-17 * size, rtol=precision, maxiter=1000))
-
-
-def _sampled(function: Univariate, arch: Stretch) -> tuple[list[float], list[float]]:
-    """Return points of an arch, denser near its ends, and the slopes there, times -1 if it is concave."""
-    x = arch.lower + (arch.upper - arch.lower) * GRID
-    x[-1] = arch.upper
-    x = np.unique(x)
-    slopes = function.derivative(x)
-    slopes[-1] = arch.slopes[1]
-    slopes = np.maximum.accumulate(slopes if arch.curvature == CONVEX else -slopes)
-    return x.tolist(), slopes.tolist()
 
 
 def _far(function: Univariate, ray: Asymptote, start: float, direction: int) -> float:

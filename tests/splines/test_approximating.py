@@ -142,7 +142,22 @@ def test_certificate_sees_a_moved_knot() -> None:
     assert (below, above) == pytest.approx((p.below - 1e-4, p.above - 1e-4), abs=1e-12)
 
 
+@pytest.mark.parametrize("pieces", [1, 3, 9])
+@pytest.mark.parametrize(("name", "function", "interval"), CASES, ids=[c[0] for c in CASES])
+def test_quick_is_almost_the_best(name: str, function: Univariate, interval: tuple[float, float], pieces: int) -> None:
+    if pieces == 1 and math.isinf(interval[0]):
+        pieces = 2
+    best = approximate(function, interval, pieces=pieces, precision=1e-6)
+    p = approximate(function, interval, pieces=pieces, precision=0.01)
+    assert p.pieces <= pieces
+    assert best.error * (1 - 1e-6) <= p.error <= 1.01 * best.error
+    assert (p.below, p.above) == pytest.approx(certify(function, p, interval), abs=1e-15)
+
+
 def test_convex_and_monotone_functions_stay_so() -> None:
+    for precision in (1e-10, 0.01):
+        p = approximate(EXP, (-2.0, 1.0), pieces=17, precision=precision)
+        assert (np.diff(p.slopes) > 0).all()
     for function, interval in ((EXP, (-2.0, 1.0)), (SOFTPLUS, LINE), (SQUARE, (-1.0, 1.0))):
         assert (np.diff(approximate(function, interval, pieces=17).slopes) > 0).all()
     assert (approximate(SIGMOID, tol=3e-3).slopes >= 0).all()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,6 +14,8 @@ import splinegraph as sg
 from splinegraph.core.graph import SplineGraph
 from splinegraph.transforms.spline.spline import spline
 from splinegraph.transforms.spline.substitution import SplineSubstitution
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 class Cell(nn.Module):
@@ -80,6 +86,25 @@ def test_lstm_cell() -> None:
     found = spline(graph, on, tol=1e-2)
     assert {node.function for node in found.nodes} == {"Product", "Sigmoid", "Tanh"}
     check(graph, found, on, 1e-2)
+
+
+@pytest.mark.slow
+def test_the_digits_lstm() -> None:
+    """Eight steps of 16 cells, so 56 nodes that are functions or products of others."""
+    with np.load(EXAMPLES / "digits.npz") as data:
+        image = torch.from_numpy(data["x"][:1]).double()
+    net = runpy.run_path(str(EXAMPLES / "digits_lstm.py"))["model"].double()
+    graph = sg.trace(net, image)
+    across, down = torch.zeros(2, 1, 8, 8, dtype=torch.float64)
+    across[0, 6, 3] = down[0, 7, 4] = 1.0
+    on = sg.Plane(image[0], across, down, ((-0.05, 0.05), (-0.05, 0.05)))
+    found = spline(graph, on, tol=1e-2)
+    assert found.largest_error <= 1e-2
+    seen = found.observed_error(on.sample(1000, generator=torch.Generator().manual_seed(0)))
+    assert 0 < seen.lower <= found.largest_error
+    partition = sg.enumerate_regions(found.graph, on)
+    assert partition.complete
+    assert partition.verified
 
 
 def test_layer_norm_away_from_where_it_has_no_slope() -> None:

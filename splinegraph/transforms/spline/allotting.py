@@ -30,6 +30,9 @@ NARROWEST = 1e-6
 LOOSE = 1.03
 """How much wider than a range the interval of a spline that serves it may be."""
 
+NEAR = 0.01
+"""How much more than the least error a spline may have, relative to it."""
+
 SQUARE = Univariate(
     lambda x: x * x, lambda x: 2 * x, values=(math.inf, math.inf), slopes=(-math.inf, math.inf)
 )  # fmt: skip
@@ -76,7 +79,7 @@ class Splines:
 
 def _of_function(site: Site, interval: tuple[float, float], pieces: int) -> Chosen:
     function = function_on(site.operator, interval)
-    return Chosen(function, approximate(function, interval, pieces=pieces))
+    return Chosen(function, approximate(function, interval, pieces=pieces, precision=NEAR))
 
 
 def _of_square(pieces: int) -> Chosen:
