@@ -212,7 +212,7 @@ _WHERE = {
 _MODULES = {name: f"splinegraph.{module}" for module, names in _WHERE.items() for name in names}
 
 
-_PACKAGES = ("nn", "splines", "testing")
+_PACKAGES = ("nn", "splines", "testing", "training")
 """Open with the package: ``sg.nn.ConvexLinear``."""
 
 

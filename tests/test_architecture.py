@@ -31,6 +31,7 @@ LAYERS = {
     "nn": {"errors"},
     "transforms": {"errors", "core", "operators", "data", "splines", "nn", "analyses"},
     "testing": {"errors", "core", "operators.base"},
+    "training": {"errors", "core", "operators", "tracers", "data", "nn", "analyses"},
 }
 """What each part may import, besides itself; parts not named here are on top and may import all but cli."""
 
