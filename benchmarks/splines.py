@@ -25,6 +25,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.spline_networks import networks
 from splinegraph.core.operator import Operator
 from splinegraph.operators.smooth import Exp, Reciprocal, Square
 from splinegraph.operators.smooth_functions import GELU, Sigmoid, SiLU, Softplus, Tanh
@@ -218,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     console = Console(width=170)
     result = {"errors": errors(options, console), "pieces": counts(options, console)}
+    result["networks"] = networks(options.quick, console)
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=1))
     if options.plot is not None:
