@@ -22,6 +22,7 @@ A message is one line: what failed, where, why, and what to do about it.
 from __future__ import annotations
 
 import re
+from numbers import Integral
 
 __all__ = [
     "BatchError",
@@ -38,6 +39,8 @@ __all__ = [
     "TrainingModeError",
     "UnsupportedOperatorError",
     "one_line",
+    "require_seed",
+    "require_whole",
 ]
 
 
@@ -143,3 +146,31 @@ class DataError(SplineGraphError):
 
 class MissingDependencyError(SplineGraphError, ImportError):
     """An optional package is not installed."""
+
+
+def require_whole(name: str, number: object, least: int = 1) -> None:
+    """Refuse what is no whole number, or one that is too small.
+
+    Raises
+    ------
+    SplineGraphError
+    """
+    if not isinstance(number, Integral) or isinstance(number, bool) or int(number) < least:
+        raise SplineGraphError(f"{name} is {number!r}", remedy=f"give a whole number, at least {least}")
+
+
+MOST_SEED = 2**63 - 1
+"""What generators of torch and of numpy both take."""
+
+
+def require_seed(seed: int) -> int:
+    """Refuse what starts no generator of random numbers; return the seed as a plain integer.
+
+    Raises
+    ------
+    SplineGraphError
+    """
+    require_whole("seed", seed, 0)
+    if seed > MOST_SEED:
+        raise SplineGraphError(f"seed is {seed!r}", remedy=f"give a whole number, at most {MOST_SEED}")
+    return int(seed)

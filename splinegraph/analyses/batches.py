@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.errors import ShapeError
 
 __all__ = ["chunks", "part_size", "promote", "widest"]
@@ -43,6 +43,7 @@ def chunks(
     graph: SplineGraph, inputs: tuple[Tensor, ...], batch_size: int | None = None
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield the batch in parts, after checking it; one sample at a time for an unbatched graph."""
+    require_graph(graph)
     batch = graph.check_inputs(inputs)
     for name, x in zip(graph.inputs, inputs, strict=True):
         # a sum is finite only if all entries are, and costs a tenth of asking each; it may overflow, so ask then

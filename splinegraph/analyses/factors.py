@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from splinegraph.analyses.batches import promote
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.core.linearization import Linearization
 from splinegraph.core.operator import Piece
 from splinegraph.errors import ShapeError, SplineGraphError
@@ -157,6 +157,7 @@ def factors(graph: SplineGraph, *inputs: Tensor) -> Factors:
     ----------
     .. [1] R. Balestriero and R. Baraniuk, "A Spline Theory of Deep Learning", 2017, Eq 3-13 and 31-50.
     """
+    require_graph(graph)
     inputs = promote(inputs, torch.float64)
     if graph.check_inputs(inputs) != 1:
         raise ShapeError("factors are of one sample", remedy="give a batch of one, such as x[:1]")

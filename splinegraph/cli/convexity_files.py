@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from splinegraph.core.files import make_folder, write_json, write_text, writing
+from splinegraph.cli.output import deliver_files
+from splinegraph.core.files import write_text, writing
 
 if TYPE_CHECKING:
     from splinegraph.analyses.convexity.inference import Inference
@@ -24,17 +25,8 @@ def write_results(
     result: Judged, folder: Path | None, json_to: str | None, write: Callable[[str], None], *, figures: bool
 ) -> list[Path]:
     """Write a result where the user wants it; returns the files."""
-    told, files = result.to_dict(), []
-    if folder is not None:
-        make_folder(folder)
-        files = _into(folder, result.found, figures=figures)
-        told["files"] = [path.name for path in files]
-        files.insert(0, write_json(told, folder / "convexity.json"))
-    if json_to == "-":
-        write(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
-    elif json_to is not None:
-        files.append(write_json(told, json_to))
-    return files
+    fill = functools.partial(_into, found=result.found, figures=figures)
+    return deliver_files(result.to_dict(), "convexity.json", fill, folder, json_to, write)
 
 
 def _into(folder: Path, found: Inference, *, figures: bool) -> list[Path]:

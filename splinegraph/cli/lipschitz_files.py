@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from splinegraph.core.files import make_folder, write_json, write_text
+from splinegraph.cli.output import deliver_files
+from splinegraph.core.files import write_text
 
 if TYPE_CHECKING:
     from splinegraph.analyses.lipschitz.bound import LipschitzBound
@@ -26,17 +27,10 @@ def write_results(
     """Write a result where the user wants it; returns the files. A checked certificate writes nothing but JSON."""
     from splinegraph.cli.lipschitz_work import Bounded
 
-    told, files = result.to_dict(), []
-    if folder is not None and isinstance(result, Bounded):
-        make_folder(folder)
-        files = _into(folder, result.found, figures=figures)
-        told["files"] = [path.name for path in files]
-        files.insert(0, write_json(told, folder / "lipschitz.json"))
-    if json_to == "-":
-        write(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
-    elif json_to is not None:
-        files.append(write_json(told, json_to))
-    return files
+    if not isinstance(result, Bounded):
+        return deliver_files(result.to_dict(), "", lambda _: [], None, json_to, write)
+    fill = functools.partial(_into, found=result.found, figures=figures)
+    return deliver_files(result.to_dict(), "lipschitz.json", fill, folder, json_to, write)
 
 
 def _into(folder: Path, found: LipschitzBound, *, figures: bool) -> list[Path]:

@@ -18,7 +18,7 @@ from splinegraph.errors import one_line
 if TYPE_CHECKING:
     from splinegraph.analyses.report.report import Report
 
-__all__ = ["deliver", "prepare", "prepare_folder", "results_on_stdout", "wrote"]
+__all__ = ["deliver", "deliver_files", "prepare", "prepare_folder", "results_on_stdout", "wrote"]
 
 
 Write = Callable[[str], None]
@@ -63,14 +63,51 @@ def prepare_folder(folder: Path | None, json_to: str | None) -> None:
 
 def deliver(report: Report, result: dict[str, Any], out: Path | None, json_to: str | None, write: Write) -> list[Path]:
     """Write the report to its folder, and a result as JSON to where the user wants it; return the files."""
-    from splinegraph.export.files import save_report, write_json
+    from splinegraph.export.files import save_report
 
     files = [] if out is None else [save_report(report, out)]
+    return [*files, *_deliver_json(result, json_to, write)]
+
+
+def deliver_files(
+    result: dict[str, Any],
+    name: str,
+    fill: Callable[[Path], list[Path]],
+    folder: Path | None,
+    json_to: str | None,
+    write: Write,
+) -> list[Path]:
+    """Write a result to a folder, as JSON under a name, and to where the user wants it; return the files.
+
+    Parameters
+    ----------
+    result : dict
+    name : str
+    fill : callable (folder) -> list of Path
+        Writes what goes beside the JSON, which lists it.
+    folder : Path or None
+    json_to : str or None
+        A file, '-' for stdout.
+    write : callable
+    """
+    files: list[Path] = []
+    if folder is not None:
+        from splinegraph.core.files import make_folder, write_json
+
+        make_folder(folder)
+        files = fill(folder)
+        result = result | {"files": [path.name for path in files]}
+        files.insert(0, write_json(result, folder / name))
+    return [*files, *_deliver_json(result, json_to, write)]
+
+
+def _deliver_json(result: dict[str, Any], json_to: str | None, write: Write) -> list[Path]:
+    """Write a result as JSON to a file, which is returned, or to stdout."""
+    from splinegraph.core.files import write_json
+
     if json_to == "-":
         write(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
-    elif json_to is not None:
-        files.append(write_json(result, json_to))
-    return files
+    return [] if json_to in (None, "-") else [write_json(result, str(json_to))]
 
 
 def wrote(path: Path) -> str:

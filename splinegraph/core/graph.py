@@ -12,14 +12,14 @@ from torch import Tensor
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
 from splinegraph.core.parameters import Context, has_expressions, leaves
-from splinegraph.errors import ShapeError
+from splinegraph.errors import ShapeError, TraceError
 
 if TYPE_CHECKING:
     import networkx
 
     from splinegraph.core.exact import ExactPoint, SymbolicGraph
 
-__all__ = ["Input", "Node", "SplineGraph"]
+__all__ = ["Input", "Node", "SplineGraph", "require_graph"]
 
 
 def _fits(tensor: Tensor, dtype: torch.dtype | None, device: torch.device | None) -> bool:
@@ -335,3 +335,16 @@ class SplineGraph:
     def rename(self, name: str) -> SplineGraph:
         """Return the same graph under another name."""
         return replace(self, name=name, _cache={})
+
+
+def require_graph(graph: object) -> None:
+    """Refuse what is no graph: a model that is not traced yet, most often.
+
+    Raises
+    ------
+    TraceError
+    """
+    if not isinstance(graph, SplineGraph):
+        raise TraceError(
+            f"a graph is needed, this is a {type(graph).__name__}", remedy="call sg.trace(model, example) first"
+        )

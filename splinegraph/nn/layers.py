@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from splinegraph.errors import ShapeError
+from splinegraph.errors import ShapeError, require_whole
 from splinegraph.nn.weights import Positive, checked, initial, nonnegative, raw_of
 
 __all__ = ["ConvexConv2d", "ConvexLinear"]
@@ -169,7 +169,9 @@ class ConvexConv2d(_ConvexLayer):
         bias: bool = True,
         positive: Positive = "softplus",
     ) -> None:
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        for name, number in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
+            require_whole(name, number)
+        if in_channels % groups or out_channels % groups:
             raise ShapeError(f"{groups} groups do not divide {in_channels} and {out_channels} channels")
         square = (kernel_size, kernel_size)
         free = (out_channels, passthrough, *square) if passthrough else None

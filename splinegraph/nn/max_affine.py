@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from splinegraph.errors import ShapeError
+from splinegraph.errors import ParameterError, ShapeError, require_whole
 
 __all__ = ["MaxAffine"]
 
@@ -42,8 +42,8 @@ class MaxAffine(nn.Module):
 
     def __init__(self, features: int, pieces: int, outputs: int = 1, *, concave: bool = False) -> None:
         super().__init__()
-        if min(features, pieces, outputs) < 1:
-            raise ShapeError(f"a maximum of {pieces} functions of {features} entries, {outputs} times: needs all >= 1")
+        for name, number in (("features", features), ("pieces", pieces), ("outputs", outputs)):
+            require_whole(name, number)
         self.concave = concave
         self.weight = nn.Parameter(torch.randn(outputs, pieces, features) / math.sqrt(features))
         self.bias = nn.Parameter(torch.zeros(outputs, pieces))
@@ -58,7 +58,7 @@ class MaxAffine(nn.Module):
         b : array of shape (m, K), or (K,)
         concave : bool
         """
-        weight, bias = torch.as_tensor(A).detach(), torch.as_tensor(b).detach()
+        weight, bias = (_numbers(values, name) for values, name in ((A, "A"), (b, "b")))
         weight, bias = (weight[None], bias[None]) if weight.dim() == 2 else (weight, bias)
         if weight.dim() != 3 or bias.shape != weight.shape[:2]:
             raise ShapeError(
@@ -88,3 +88,14 @@ class MaxAffine(nn.Module):
         """Return the sizes, for printing."""
         m, K, n = self.weight.shape
         return f"{n}, {K}, {m}, concave={self.concave}"
+
+
+def _numbers(values: object, name: str) -> Tensor:
+    """Return given numbers as a tensor without NaN and infinite entries."""
+    try:
+        found = torch.as_tensor(values).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ShapeError(f"{name} is no array of numbers", why=str(error)) from error
+    if not bool(found.isfinite().all()):
+        raise ParameterError(f"{name} holds NaN or infinite values", remedy="give finite numbers")
+    return found

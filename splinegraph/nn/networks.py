@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from splinegraph.errors import ShapeError, SplineGraphError
+from splinegraph.errors import ShapeError, SplineGraphError, require_whole
 from splinegraph.nn.layers import ConvexLinear, _ConvexLayer
 from splinegraph.nn.weights import Positive
 
@@ -96,8 +96,15 @@ def icnn(
     >>> bool((net((x + y) / 2) <= (net(x) + net(y)) / 2 + 1e-5).all())
     True
     """
+    if not isinstance(hidden, Sequence) or isinstance(hidden, str):
+        raise ShapeError(f"hidden is {hidden!r}", remedy="give a sequence of widths, such as [16, 16]")
     if not hidden:
         raise ShapeError("an input-convex network needs a hidden layer", remedy="give one width or more")
+    for name, width in (("features", features), *(("a width of hidden", width) for width in hidden)):
+        require_whole(name, width)
+    require_whole("outputs", outputs)
+    if not callable(activation):
+        raise SplineGraphError(f"activation is {activation!r}", remedy="give what makes a module, such as nn.ReLU")
     layers: list[nn.Module] = [_first(features, hidden[0])]
     beside = features if passthrough else 0
     for before, after in itertools.pairwise([*hidden, outputs]):

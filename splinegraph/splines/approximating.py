@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from numbers import Real
 from typing import Literal, get_args
 
 import numpy as np
 
-from splinegraph.errors import DomainError, SplineGraphError
+from splinegraph.errors import DomainError, SplineGraphError, require_whole
 from splinegraph.splines.certifying import ULPS, certify
 from splinegraph.splines.links import Line, Tube
 from splinegraph.splines.piecewise import PiecewiseAffine
@@ -123,12 +124,16 @@ def _check(
     function: Univariate, interval: tuple[float, float], pieces: int | None, tol: float | None, side: str
 ) -> None:
     """Refuse what has no answer."""
+    if not isinstance(function, Univariate):
+        raise SplineGraphError(f"the function is a {type(function).__name__}", remedy="give a splines.Univariate")
+    if pieces is not None:
+        require_whole("pieces", pieces)
     what, where = "no piecewise affine function near this one", f"[{interval[0]:g}, {interval[1]:g}]"
     lower, upper = interval
     if (pieces is None) == (tol is None):
         raise SplineGraphError(what, why="it is not said how near", remedy="give either pieces or tol")
-    if (pieces is not None and pieces < 1) or (tol is not None and not 0 < tol < math.inf):
-        raise SplineGraphError(what, why=f"pieces={pieces}, tol={tol}", remedy="give a positive number")
+    if tol is not None and not (isinstance(tol, Real) and 0 < tol < math.inf):
+        raise SplineGraphError(what, why=f"tol={tol!r}", remedy="give a positive number")
     if side not in get_args(Side):
         raise SplineGraphError(what, why=f"side={side!r}", remedy=f"take one of {', '.join(get_args(Side))}")
     if not lower < upper or lower < function.domain[0] or upper > function.domain[1]:

@@ -157,7 +157,7 @@ def max_affine(
     >>> sorted(form.A[0].flatten().tolist()), form.agreement.upper
     ([0.5, 1.0], 0.0)
     """
-    for verdict in convexity(graph, on, methods=("curvature", "chords"), seed=seed):
+    for verdict in convexity(graph, on, methods=("curvature", "chords"), limit=limit, seed=seed):
         if verdict.status is Status.NEITHER:
             raise _refusal(verdict.index, (verdict.convex, verdict.concave))
     partition = enumerate_regions(graph, on, limit=limit, budget=budget, seed=seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,33 @@ from torch import nn
 torch.manual_seed(0)
 net = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
 """
+
+HEAD = """
+import torch
+from torch import nn
+torch.manual_seed(0)
+class Apply(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+    def forward(self, x):
+        return self.function(x)
+class Two(nn.Module):
+    def forward(self, x, y):
+        return torch.relu(x - y)
+def positive(layer):
+    layer.weight.data.abs_()
+    return layer
+def spoiled(layer):
+    layer.weight.data[0, 0] = float("nan")
+    return layer
+"""
+
+
+def write_nets(nets: Mapping[str, str]) -> None:
+    """Write one file per network, which holds it as `net`."""
+    for name, net in nets.items():
+        Path(name).write_text(f"{HEAD}\nnet = {net}.eval()\n")
 
 
 @pytest.fixture

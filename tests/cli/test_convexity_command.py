@@ -13,7 +13,7 @@ import torch
 
 import splinegraph as sg
 from splinegraph.cli import convexity_work
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, write_nets
 
 NETS = {
     "free.py": "nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))",
@@ -22,29 +22,10 @@ NETS = {
     "nan.py": "spoiled(nn.Linear(2, 1))",
 }
 
-HEAD = """
-import torch
-from torch import nn
-torch.manual_seed(0)
-class Apply(nn.Module):
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-    def forward(self, x):
-        return self.function(x)
-def positive(layer):
-    layer.weight.data.abs_()
-    return layer
-def spoiled(layer):
-    layer.weight.data[0, 0] = float("nan")
-    return layer
-"""
-
 
 @pytest.fixture
 def run(splinegraph: Run) -> Run:
-    for name, net in NETS.items():
-        Path(name).write_text(f"{HEAD}\nnet = {net}.eval()\n")
+    write_nets(NETS)
 
     def convexity(target: str, *arguments: object) -> Any:
         return splinegraph("convexity", target, "--input-shape", "2", *arguments)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from splinegraph.cli import lipschitz_work
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, write_nets
 
 NETS = {
     "net.py": "nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 3))",
@@ -24,29 +24,10 @@ NETS = {
     "two.py": "Two()",
 }
 
-HEAD = """
-import torch
-from torch import nn
-torch.manual_seed(0)
-class Apply(nn.Module):
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-    def forward(self, x):
-        return self.function(x)
-class Two(nn.Module):
-    def forward(self, x, y):
-        return torch.relu(x - y)
-def spoiled(layer):
-    layer.weight.data[0, 0] = float("nan")
-    return layer
-"""
-
 
 @pytest.fixture
 def run(splinegraph: Run) -> Run:
-    for name, net in NETS.items():
-        Path(name).write_text(f"{HEAD}\nnet = {net}.eval()\n")
+    write_nets(NETS)
 
     def lipschitz(target: str, *arguments: object, shape: str = "2") -> Any:
         return splinegraph("lipschitz", target, "--input-shape", shape, *arguments)

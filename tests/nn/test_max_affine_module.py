@@ -8,7 +8,7 @@ import torch
 from splinegraph.analyses.codes import codes
 from splinegraph.analyses.convexity.curvature import propagate
 from splinegraph.core.values import Curvature
-from splinegraph.errors import ShapeError
+from splinegraph.errors import ShapeError, SplineGraphError
 from splinegraph.nn import MaxAffine
 from splinegraph.tracers.tracing import trace
 
@@ -43,7 +43,7 @@ def test_from_planes_takes_one_output_or_several_and_keeps_the_dtype() -> None:
 def test_bad_shapes() -> None:
     with pytest.raises(ShapeError, match=r"hyperplanes of shapes \(1, 2, 1\) and \(1, 3\); give A of shape"):
         MaxAffine.from_planes([[1.0], [2.0]], [0.0, 0.0, 0.0])
-    with pytest.raises(ShapeError, match="needs all >= 1"):
+    with pytest.raises(SplineGraphError, match="pieces is 0; give a whole number, at least 1"):
         MaxAffine(2, 0)
 
 

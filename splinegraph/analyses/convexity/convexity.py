@@ -14,7 +14,7 @@ from splinegraph.analyses.convexity.place import Place
 from splinegraph.analyses.convexity.refuting import by_chords
 from splinegraph.analyses.convexity.verdict import Finding, Proof, Verdict, Verdicts, Witness, entries
 from splinegraph.core.graph import SplineGraph
-from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
+from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError, require_seed, require_whole
 
 __all__ = ["METHODS", "convexity", "deadline_of"]
 
@@ -86,6 +86,8 @@ def convexity(
     >>> [str(verdict.status) for verdict in found]
     ['concave', 'affine']
     """
+    require_whole("limit", limit)
+    seed = require_seed(seed)
     work = _Work(graph, Place.of(graph, on), limit, seed, deadline_of(budget))
     several = isinstance(methods, Sequence) and not isinstance(methods, str)
     unknown = [method for method in methods if method not in METHODS] if several else [methods]

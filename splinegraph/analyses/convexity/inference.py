@@ -18,7 +18,7 @@ from splinegraph.analyses.convexity.verdict import Certificate, Finding, Verdict
 from splinegraph.analyses.regions.enumerate import enumerate_regions
 from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.core.graph import SplineGraph
-from splinegraph.errors import DomainError, UnsupportedOperatorError
+from splinegraph.errors import DomainError, UnsupportedOperatorError, require_seed, require_whole
 
 __all__ = ["Inference", "inference"]
 
@@ -166,6 +166,8 @@ def inference(
     ((False, False), (False, False), (False, False), {('relu', 0): -2.0, ('relu', 1): -1.0})
     """
     started = time.monotonic()
+    require_whole("limit", limit)
+    seed = require_seed(seed)
     deadline = deadline_of(budget)
     place = Place.of(graph, on)
     partition, note = _cells(graph, place, limit, deadline)

@@ -12,7 +12,7 @@ from torch import Tensor
 from splinegraph.core.domains.ball import Ball
 from splinegraph.core.domains.chart import chart_of
 from splinegraph.core.domains.polytope import Polytope
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.core.values import Box
 from splinegraph.errors import DomainError, ShapeError
 
@@ -57,6 +57,7 @@ class Place:
         DomainError, ShapeError
             If it is no domain, or does not fit the inputs.
         """
+        require_graph(graph)
         shapes = graph.input_shapes
         if on is None:
             return cls(graph, None, (None,) * len(shapes))

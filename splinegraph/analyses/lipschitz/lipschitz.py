@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 from torch import Tensor
@@ -12,8 +13,8 @@ from splinegraph.analyses.lipschitz.bound import LipschitzBound
 from splinegraph.analyses.lipschitz.domain import Domain
 from splinegraph.analyses.lipschitz.ladder import Ladder
 from splinegraph.analyses.lipschitz.rungs import rungs
-from splinegraph.core.graph import SplineGraph
-from splinegraph.errors import SplineGraphError
+from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.errors import SplineGraphError, require_seed
 
 __all__ = ["lipschitz"]
 
@@ -90,9 +91,11 @@ def lipschitz(
     >>> sg.lipschitz(sg.trace(net, torch.zeros(1, 2)))
     <Lipschitz constant in l2: 5 to 5, by product>
     """
+    require_graph(graph)
+    seed = require_seed(seed)
     if norm not in NORMS:
         raise SplineGraphError(f"norm={norm!r}", remedy="give 1, 2 or math.inf")
-    if not tol >= 0 or (budget is not None and not budget >= 0):
+    if not all(isinstance(number, Real) and number >= 0 for number in (tol, budget or 0.0)):
         raise SplineGraphError(f"tol={tol!r}, budget={budget!r}", remedy="give numbers that are not negative")
     ladder = Ladder(graph, norm, Domain.of(graph, on), tol, budget)
     try:

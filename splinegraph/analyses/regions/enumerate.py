@@ -104,7 +104,7 @@ def enumerate_regions(
     4
     """
     started = time.monotonic()
-    check_request(limit, budget, workers, method, verify)
+    check_request(limit, budget, workers, method, verify, seed)
     where = None if device is None else device_of(device)
     require_exact(graph)
     chart = chart_of(graph, on)

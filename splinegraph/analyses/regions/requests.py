@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 
 import torch
 
-from splinegraph.core.graph import SplineGraph
-from splinegraph.errors import SplineGraphError, UnsupportedOperatorError
+from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.errors import SplineGraphError, UnsupportedOperatorError, require_seed, require_whole
 
 __all__ = ["check_request", "device_of", "floating", "require_exact"]
 
 
-def check_request(limit: int | None, budget: float | None, workers: int, method: str, verify: bool | str) -> None:
+def check_request(
+    limit: int | None, budget: float | None, workers: int, method: str, verify: bool | str, seed: int
+) -> None:
     """Refuse what `enumerate_regions` cannot do.
 
     Raises
     ------
     SplineGraphError
     """
-    if limit is not None and not _whole(limit):
-        raise SplineGraphError(f"limit is {limit!r}", remedy="give a whole number, at least 1")
+    if limit is not None:
+        require_whole("limit", limit)
     if budget is not None and not (isinstance(budget, Real) and budget > 0):
         raise SplineGraphError(f"budget is {budget!r} seconds", remedy="give more than 0")
-    if not _whole(workers):
-        raise SplineGraphError(f"workers is {workers!r}", remedy="give a whole number, at least 1")
+    require_whole("workers", workers)
+    require_seed(seed)
     if method not in ("auto", "mesh", "search", "stream"):
         raise SplineGraphError(f"there is no method {method!r}", remedy="choose auto, mesh, search or stream")
     if verify not in (True, False, "cheap", "full"):
         raise SplineGraphError(f"verify is {verify!r}", remedy="choose 'cheap', 'full' or False")
-
-
-def _whole(number: object) -> bool:
-    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 1
 
 
 def device_of(device: torch.device | str) -> torch.device:
@@ -69,6 +67,7 @@ def floating(dtype: torch.dtype) -> torch.dtype:
 
 def require_exact(graph: SplineGraph) -> None:
     """Raise, with the name of the first that is not, unless every operator is piecewise affine."""
+    require_graph(graph)
     if graph.exact:
         return
     node, *others = graph.obstacles

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from splinegraph.analyses import batches
 from splinegraph.analyses.report.random_inputs import embedded, random_inputs
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.data.reading import read_data
 from splinegraph.data.source import DataSource
-from splinegraph.errors import DataError, ShapeError, TraceError
+from splinegraph.errors import DataError, ShapeError, require_seed
 
 __all__ = ["Chosen", "Collector", "Part", "Progress", "Study", "prepare"]
 
@@ -219,11 +219,8 @@ def prepare(
     seed: int,
 ) -> Study:  # fmt: skip
     """Check all that can be checked before the data are read, and fill in the rest."""
-    if not isinstance(graph, SplineGraph):
-        raise TraceError(
-            f"analyze takes a SplineGraph, not a {type(graph).__name__}",
-            remedy="trace it first: sg.analyze(sg.trace(model, example))",
-        )
+    require_graph(graph)
+    seed = require_seed(seed)
     random = data is None
     drawn, orders = random_inputs(graph, seed) if random else (data, False)
     source = read_data(drawn, labels, limit=None if random else limit)

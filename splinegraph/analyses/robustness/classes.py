@@ -11,7 +11,7 @@ from torch import Tensor
 
 from splinegraph.core.algebra import prune
 from splinegraph.core.functionals import combinations
-from splinegraph.core.graph import Node, SplineGraph
+from splinegraph.core.graph import Node, SplineGraph, require_graph
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.walk import walk
 from splinegraph.errors import ShapeError, SplineGraphError
@@ -59,6 +59,7 @@ class Classifier:
         ShapeError
             If it has several outputs, or its output is no vector of two or more classes.
         """
+        require_graph(graph)
         if len(graph.outputs) != 1:
             raise ShapeError(f"{graph.name} has {len(graph.outputs)} outputs", remedy="choose one: graph.output(i)")
         (shape,) = graph.output_shapes

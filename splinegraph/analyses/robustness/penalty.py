@@ -11,7 +11,7 @@ from torch import Tensor
 
 from splinegraph.analyses.robustness.classes import check_norm
 from splinegraph.core.affine import AffineOperator
-from splinegraph.core.graph import Node, SplineGraph
+from splinegraph.core.graph import Node, SplineGraph, require_graph
 from splinegraph.core.operator import Operator
 from splinegraph.core.walk import walk
 from splinegraph.errors import SplineGraphError, UnsupportedOperatorError
@@ -94,6 +94,7 @@ class ContractionPenalty:
     vectors: dict[tuple[str, int], Tensor] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        require_graph(self.graph)
         check_norm(self.norm, (1, 2, math.inf))
         if self.steps < 1:
             raise SplineGraphError(f"steps={self.steps!r}", remedy="give at least 1")

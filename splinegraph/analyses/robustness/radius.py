@@ -16,7 +16,7 @@ from splinegraph.analyses.robustness.classes import Classifier, check_norm
 from splinegraph.core.domains.ball import Ball
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.values import Box
-from splinegraph.errors import DomainError, SplineGraphError
+from splinegraph.errors import DomainError, SplineGraphError, require_seed
 
 __all__ = ["CertifiedRadius", "certified_radius"]
 
@@ -144,6 +144,7 @@ def certified_radius(
     count = len(inputs[0])
     wanted = classifier.labels(label, count)
     y, off = classifier.logits(*inputs)
+    seed = require_seed(seed)
     work = _Radii(classifier, norm, on, budget, seed)
     found = []
     for i in range(count):

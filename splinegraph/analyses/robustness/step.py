@@ -12,7 +12,7 @@ from torch import Tensor
 
 from splinegraph.analyses.affine_map import affine_map
 from splinegraph.analyses.robustness.classes import check_norm
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.errors import ShapeError, SplineGraphError
 
 __all__ = ["Sensitivity", "adversarial_step", "sensitivity_ratio"]
@@ -88,6 +88,7 @@ def adversarial_step(graph: SplineGraph, x: Tensor, k: int | Sequence[int] | Ten
     >>> sg.adversarial_step(sg.trace(net, torch.zeros(1, 2)), torch.zeros(1, 2), 0, alpha=0.5).tolist()
     [[1.5, 2.0]]
     """
+    require_graph(graph)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1 or len(graph.output_shapes[0]) != 1:
         raise ShapeError(f"{graph.name} is no map from one input to one vector", remedy="choose one: graph.output(i)")
     if not math.isfinite(alpha):
@@ -140,6 +141,7 @@ def sensitivity_ratio(graph: SplineGraph, x: Tensor, other: Tensor, norm: float 
     >>> sg.sensitivity_ratio(graph, torch.zeros(1, 2), torch.tensor([[3.0, -4.0]])).ratio.tolist()
     [0.6]
     """
+    require_graph(graph)
     check_norm(norm, (1, 2, math.inf))
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise ShapeError(f"{graph.name} has several inputs or outputs", remedy="choose one: graph.output(i)")

@@ -6,15 +6,13 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.errors import DomainError, ShapeError
-
-if TYPE_CHECKING:
-    from splinegraph.core.graph import SplineGraph
 
 __all__ = ["Chart", "chart_of"]
 
@@ -158,6 +156,7 @@ def chart_of(graph: SplineGraph, on: Any) -> Chart:
     DomainError
         If it does not fit the inputs, or is none.
     """
+    require_graph(graph)
     domains = tuple(on) if isinstance(on, (tuple, list)) else (on,)
     for domain in domains:
         # whether there is one, without asking for it: it may be long in the making

@@ -13,7 +13,7 @@ from splinegraph.core.exact.formulas import Expressions
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.operator import Operator
 from splinegraph.core.walk import walk
-from splinegraph.errors import SplineGraphError
+from splinegraph.errors import SplineGraphError, require_whole
 
 if TYPE_CHECKING:
     import sympy
@@ -92,6 +92,7 @@ def to_sympy(graph: SplineGraph, *, limit: int = MOST_TERMS) -> SymbolicGraph:
     """
     import sympy
 
+    require_whole("limit", limit, 0)
     # each is a part of some output, unless nothing depends on it: no need to write out half of a large network
     least = sum(t.numel() for t in graph.parameters()) + sum(int(np.prod(n.shape)) for n in graph.operators)
     if least > limit:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
+from splinegraph.core.exact.pieces import intercepts
 from splinegraph.core.graph import Node
 from splinegraph.core.switching import Breaks
 from splinegraph.core.values import Box
 from splinegraph.operators.maximum import Maximum
 from splinegraph.transforms.difference.building import Builder, Coefficient, Sums, Terms, Triple
-from splinegraph.transforms.difference.columns import ConvexColumn, Line, halves, meet
+from splinegraph.transforms.difference.columns import ConvexColumn, Line, halves, in_two
 
 __all__ = ["bent", "straight"]
 
@@ -42,15 +44,15 @@ def bent(builder: Builder, node: Node, breaks: Breaks, box: Box, x: Triple, rest
     return _convex(builder, node, upper, x) - _convex(builder, node, lower, x)
 
 
-def straight(breaks: Breaks, box: Box) -> tuple[Tensor, Tensor] | None:
-    """Return slopes and values at zero of units that are on one line where their argument is; None if one bends.
+def straight(breaks: Breaks, box: Box) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Return slopes and values at zero, as sums of two, of units that are on one line where their argument is.
 
-    Or if its pieces do not `meet`: then its line is known up to rounding only.
+    None if one bends, or if the values are no such sums.
     """
     columns = [upper for upper, _ in _columns(breaks, box)]
-    if any(column.bends or not column.joined for column in columns):
+    if any(column.bends or not column.offsets_exact for column in columns):
         return None
-    return _floats([c.lines[0][0] for c in columns]), _floats([c.lines[0][1] for c in columns])
+    return _floats([c.lines[0][0] for c in columns]), *_in_two([c.lines[0][1] for c in columns])
 
 
 def _columns(breaks: Breaks, box: Box) -> list[tuple[ConvexColumn, ConvexColumn]]:
@@ -58,17 +60,18 @@ def _columns(breaks: Breaks, box: Box) -> list[tuple[ConvexColumn, ConvexColumn]
     ends = [Fraction(b) for b in breaks.breakpoints.tolist()]
     known: dict[object, tuple[ConvexColumn, ConvexColumn]] = {}
     found = []
+    levels = intercepts(breaks).fractions()
     rows = zip(
-        breaks.slopes.T.tolist(), breaks.intercepts.T.tolist(),
-        box.lower.reshape(-1).tolist(), box.upper.reshape(-1).tolist(), strict=True,
+        breaks.slopes.T.tolist(), itertools.cycle(zip(*levels, strict=True)),
+        box.lower.reshape(-1).tolist(), box.upper.reshape(-1).tolist(), strict=False,
     )  # fmt: skip
-    for slopes, intercepts, low, high in rows:
+    for slopes, values, low, high in rows:
         first = sum(b <= low for b in breaks.breakpoints.tolist())
         last = max(first, len(ends) - sum(b >= high for b in breaks.breakpoints.tolist()))
-        key = (tuple(slopes), tuple(intercepts), first, last)
+        key = (tuple(slopes), values, first, last)
         if key not in known:
-            lines = [(Fraction(p), Fraction(c)) for p, c in zip(slopes, intercepts, strict=True)]
-            known[key] = halves(lines[first : last + 1], ends[first:last], meet(lines, ends))
+            lines = [(Fraction(p), c) for p, c in zip(slopes, values, strict=True)]
+            known[key] = halves(lines[first : last + 1], ends[first:last])
         found.append(known[key])
     return found
 
@@ -80,11 +83,13 @@ def _convex(builder: Builder, node: Node, columns: Sequence[ConvexColumn], x: Tr
     most = max(len(column.lines) for column in columns)
     padded = [column.lines + (column.lines[-1],) * (most - len(column.lines)) for column in columns]
     slopes = [_floats([lines[k][0] for lines in padded]) for k in range(most)]
-    offsets = [_floats([lines[k][1] for lines in padded]) for k in range(most)]
+    offsets = [_in_two([lines[k][1] for lines in padded]) for k in range(most)]
     bends = torch.tensor([column.bends for column in columns])
     if most == 2 and not all(column.exact for column in columns):
         pieces, taken = _loose(slopes, x)
-        exact = all(Fraction(float(v)) == v for column in columns for line in column.lines for v in line)
+        exact = all(
+            column.offsets_exact and all(Fraction(float(p)) == p for p, _ in column.lines) for column in columns
+        )
     else:
         pieces, taken = _tight(columns, padded, x)
         exact = all(column.exact for column in columns)
@@ -116,9 +121,11 @@ def _loose(slopes: Sequence[Tensor], x: Triple) -> tuple[list[Terms], Terms]:
     return [on[0] + off[1], on[1] + off[0]], off[0] + off[1]
 
 
-def _piece(builder: Builder, node: Node, terms: Terms, offset: Tensor) -> str:
+def _piece(builder: Builder, node: Node, terms: Terms, offsets: tuple[Tensor, Tensor]) -> str:
     name = builder.sum(node, "piece", terms) or builder.zero(node.args[0])
-    return builder.shifted(node, "piece", name, offset)
+    for offset in offsets:
+        name = builder.shifted(node, "piece", name, offset)
+    return name
 
 
 def _terms(factor: Coefficient, name: str | None) -> Terms:
@@ -127,3 +134,9 @@ def _terms(factor: Coefficient, name: str | None) -> Terms:
 
 def _floats(values: Sequence[Fraction]) -> Tensor:
     return torch.tensor([float(v) for v in values], dtype=torch.float64)
+
+
+def _in_two(values: Sequence[Fraction]) -> tuple[Tensor, Tensor]:
+    """Return the values as sums of two floats."""
+    high, low = zip(*map(in_two, values), strict=True)
+    return torch.tensor(high, dtype=torch.float64), torch.tensor(low, dtype=torch.float64)

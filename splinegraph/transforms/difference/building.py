@@ -88,12 +88,13 @@ class Builder:
         own = node.op if depends_on_batch(node.op) else self.found.operators[node.name]
         self._add(replace(node, operator=snapshot(own)))
 
-    def straighten(self, node: Node, slope: Tensor, offset: Tensor) -> None:
-        """Add slope * x + offset, one number per entry, in place of a node of the network that is so on the domain."""
+    def straighten(self, node: Node, slope: Tensor, *offsets: Tensor) -> None:
+        """Add slope * x + offsets, one number per entry, in place of a node of the network that is so on the domain."""
         operator: Operator = Scale(self.number(node, slope))
-        if uniform(offset) != 0:
-            node = replace(node, args=(self.emit(node, "scaled", operator, *node.args),))
-            operator = Shift(self.number(node, offset))
+        for offset in offsets:
+            if uniform(offset) != 0:
+                node = replace(node, args=(self.emit(node, "scaled", operator, *node.args),))
+                operator = Shift(self.number(node, offset))
         self._add(replace(node, operator=operator))
 
     def emit(

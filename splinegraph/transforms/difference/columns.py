@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
-__all__ = ["ConvexColumn", "Line", "halves", "meet"]
+__all__ = ["ConvexColumn", "Line", "halves", "in_two"]
 
 Line = tuple[Fraction, Fraction]
 """Slope and value at zero."""
@@ -22,8 +22,6 @@ class ConvexColumn:
     """
 
     lines: tuple[Line, ...]
-    joined: bool = field(default=True, compare=False)
-    """Whether the pieces of the function that it is half of `meet`."""
 
     @property
     def rise(self) -> Fraction:
@@ -37,11 +35,16 @@ class ConvexColumn:
 
     @property
     def exact(self) -> bool:
-        """Whether all factors are floats."""
-        numbers = [self.rise, self.fall]
-        for p, c in self.lines:
-            numbers += [p, c, p + self.fall, self.rise - p]
-        return all(Fraction(float(number)) == number for number in numbers)
+        """Whether all factors are floats, and values at zero sums of two."""
+        factors = [self.rise, self.fall]
+        for p, _ in self.lines:
+            factors += [p, p + self.fall, self.rise - p]
+        return all(Fraction(float(number)) == number for number in factors) and self.offsets_exact
+
+    @property
+    def offsets_exact(self) -> bool:
+        """Whether all values at zero are sums of two floats."""
+        return all(sum(map(Fraction, in_two(c))) == c for _, c in self.lines)
 
     @property
     def bends(self) -> bool:
@@ -49,15 +52,13 @@ class ConvexColumn:
         return len(self.lines) > 1
 
 
-def meet(lines: Sequence[Line], breakpoints: Sequence[Fraction]) -> bool:
-    """Return whether pieces meet at the breakpoints, without the rounding of their own slopes and values."""
-    sides = zip(itertools.pairwise(lines), breakpoints, strict=True)
-    return all(p * b + c == q * b + d for ((p, c), (q, d)), b in sides)
+def in_two(number: Fraction) -> tuple[float, float]:
+    """Return the nearest float and that nearest to the rest."""
+    high = float(number)
+    return high, float(number - Fraction(high))
 
 
-def halves(
-    lines: Sequence[Line], breakpoints: Sequence[Fraction], joined: bool = True
-) -> tuple[ConvexColumn, ConvexColumn]:
+def halves(lines: Sequence[Line], breakpoints: Sequence[Fraction]) -> tuple[ConvexColumn, ConvexColumn]:
     """Return two convex functions whose difference is the continuous function with these pieces.
 
     Parameters
@@ -66,8 +67,6 @@ def halves(
         From left to right.
     breakpoints : sequence of Fraction
         One fewer, increasing.
-    joined : bool
-        Whether they `meet`, with the pieces that are left out here.
 
     Notes
     -----
@@ -85,7 +84,7 @@ def halves(
         p_next = p + max(-step, Fraction(0))
         lower.append((p_next, c - (p_next - p) * b))
     upper = [(p + q, c + d) for (p, c), (q, d) in zip(lines, lower, strict=True)]
-    return ConvexColumn(_distinct(upper), joined), ConvexColumn(_distinct(lower), joined)
+    return ConvexColumn(_distinct(upper)), ConvexColumn(_distinct(lower))
 
 
 def _distinct(lines: Sequence[Line]) -> tuple[Line, ...]:

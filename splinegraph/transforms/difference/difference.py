@@ -19,7 +19,7 @@ from splinegraph.core.operator import Operator, SplineOperator
 from splinegraph.core.switching import Breaks, Contest, Switching
 from splinegraph.core.values import Curvature
 from splinegraph.core.walk import walk
-from splinegraph.errors import UnsupportedOperatorError
+from splinegraph.errors import UnsupportedOperatorError, require_seed, require_whole
 from splinegraph.transforms.difference.bending import bent, straight
 from splinegraph.transforms.difference.building import Builder, Sums, Triple, once
 from splinegraph.transforms.difference.contests import contested
@@ -82,6 +82,8 @@ class Difference:
             float64, up to 1e-9 of the size of g, h and f.
         seed : int
         """
+        require_whole("points", points, 0)
+        seed = require_seed(seed)
         flags = propagate(self.parts, self.domain)
         if not all(bool(Curvature.CONVEX.held_by(flags[name]).all()) for name in self.parts.outputs):
             return False

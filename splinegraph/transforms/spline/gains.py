@@ -8,7 +8,7 @@ adjoint recursion gives. Signs survive on the way, other than in a sum of |A| e 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -16,8 +16,7 @@ from torch import Tensor
 from splinegraph.core.affine import AffineOperator
 from splinegraph.core.algebra import unbroadcast
 from splinegraph.core.graph import Node, SplineGraph
-from splinegraph.core.operator import Operator, SplineOperator
-from splinegraph.core.switching import Contest
+from splinegraph.core.operator import Operator
 from splinegraph.core.values import Box
 from splinegraph.core.walk import walk_back
 from splinegraph.errors import DomainError, UnsupportedOperatorError
@@ -26,7 +25,7 @@ from splinegraph.transforms.spline.functions import slopes_on
 from splinegraph.transforms.spline.moves import Interval, times
 from splinegraph.transforms.spline.sweep import Network, Swept
 
-__all__ = ["Gains", "gains"]
+__all__ = ["Gains", "behind_races", "gains", "weights"]
 
 ROUNDING = 1e-13
 """Relative margin of the sums that make a sensitivity."""
@@ -38,6 +37,18 @@ Gains = dict[str, Interval]
 """Of each site bounds of what its error is at the outputs, of shape (entries of the outputs, cells)."""
 
 
+def weights(network: Network, smooth: Swept) -> Gains:
+    """Return what errors of sites are about at the outputs, in the network itself: for a choice, no bounds.
+
+    Parameters
+    ----------
+    network : Network
+    smooth : Swept
+        Bounds of the network's own values.
+    """
+    return _collected(_Back(network.graph, network.operators, smooth, typical=True), smooth.sites)
+
+
 def gains(network: Network, swept: Swept) -> Gains:
     """Return bounds of what each site's own error is at the outputs; the difference is the sum of all.
 
@@ -47,10 +58,22 @@ def gains(network: Network, swept: Swept) -> Gains:
     swept : Swept
         Bounds of all values that hold in both networks.
     """
-    back = _Back(network.graph, network.operators, swept)
+    return _collected(_Back(network.graph, network.operators, swept), swept.sites)
+
+
+def behind_races(network: Network, swept: Swept) -> Gains:
+    """Return the same for the sites behind all maxima and their kin, and for these what their values move by.
+
+    Of entries that compete only one counts, but `gains` adds them all up.
+    """
+    back = _Back(network.graph, network.operators, swept, cut=True)
+    return _collected(back, [*swept.sites, *back.cuts])
+
+
+def _collected(back: _Back, names: Iterable[str]) -> Gains:
     parts = [back.run(seeds) for seeds in back.seeds()]
     found = {}
-    for name in swept.sites:
+    for name in names:
         low, high = zip(*(part[name] for part in parts), strict=True)
         found[name] = torch.cat(low), torch.cat(high)
     return found
@@ -59,13 +82,23 @@ def gains(network: Network, swept: Swept) -> Gains:
 class _Back:
     """The rules of the recursion: intervals of sensitivities, of shape (entries of the outputs, *value)."""
 
-    def __init__(self, graph: SplineGraph, operators: Mapping[str, Operator], swept: Swept) -> None:
-        self.graph, self.operators, self.swept = graph, operators, swept
+    def __init__(
+        self,
+        graph: SplineGraph,
+        operators: Mapping[str, Operator],
+        swept: Swept,
+        *,
+        typical: bool = False,
+        cut: bool = False,
+    ) -> None:
+        self.graph, self.operators, self.swept, self.typical = graph, operators, swept, typical
         self.cells = len(swept.boxes[graph.inputs[0]].lower)
         self.touched: set[str] = set()
         for node in graph.operators:
             if node.name in swept.sites or self.touched.intersection(node.args):
                 self.touched.add(node.name)
+        moved = (name for name in swept.races if name in self.touched and swept.moves[name] is not None)
+        self.cuts = tuple(moved) if cut else ()
         self.found: Gains = {}
 
     def seeds(self) -> Iterator[list[Interval | None]]:
@@ -84,7 +117,7 @@ class _Back:
         """Return the gains of some entries of the outputs."""
         rows = next(len(seed[0]) for seed in seeds if seed is not None)
         none = torch.zeros(rows, self.cells, dtype=torch.float64)
-        self.found = {name: (none, none) for name in self.swept.sites}
+        self.found = {name: (none, none) for name in (*self.swept.sites, *self.cuts)}
         with torch.no_grad():
             walk_back(self.graph, seeds, self.visit, add=lambda a, b: (a[0] + b[0], a[1] + b[1]))
         return self.found
@@ -92,11 +125,11 @@ class _Back:
     def visit(self, node: Node, value: Interval) -> tuple[Interval | None, ...]:
         if node.name not in self.touched:
             return (None,) * len(node.args)
-        site = self.swept.sites.get(node.name)
-        if site is not None:
-            low, high = times(value, self.swept.noise[node.name])
+        own = self.swept.moves[node.name] if node.name in self.cuts else self.swept.noise.get(node.name)
+        if own is not None:
+            low, high = times(value, own)
             self.found[node.name] = self._per_cell(node, low), self._per_cell(node, high)
-        if not self.touched.intersection(node.args):
+        if node.name in self.cuts or not self.touched.intersection(node.args):
             return (None,) * len(node.args)
         back = self._rule(node)(node, value)
         return tuple(v if arg in self.touched else None for v, arg in zip(back, node.args, strict=True))
@@ -113,8 +146,8 @@ class _Back:
             return self._product
         if hasattr(operator, "slope_range") or node.name in self.swept.sites:
             return self._elementwise
-        if isinstance(operator, SplineOperator) and operator.continuous:
-            return self._contest
+        if node.name in self.swept.races:
+            return self._race
         raise UnsupportedOperatorError(
             f"no bound of the error behind {operator.label}", where=node.where,
             why="it jumps, and the errors before it may push a value over the edge"
@@ -161,51 +194,7 @@ class _Back:
             found.append((unbroadcast(low, shape, ndim), unbroadcast(high, shape, ndim)))
         return tuple(found)
 
-    def _contest(self, node: Node, value: Interval) -> tuple[Interval, ...]:
+    def _race(self, node: Node, value: Interval) -> tuple[Interval, ...]:
         """Return, of each entry that can win, between none and all of the sensitivity."""
-        operator = self.operators[node.name]
-        assert isinstance(operator, SplineOperator)
-        args = [self.graph[name] for name in node.args]
-        contest = operator.switching([arg.shape for arg in args])
-        if not isinstance(contest, Contest):
-            raise UnsupportedOperatorError(
-                f"no bound of the error behind {operator.label}", where=node.where, why="it has no rule for errors",
-                remedy="cut the graph before it (graph.between)",
-            )  # fmt: skip
-        boxes = self._boxes(node)
-        sizes = [arg.rows(box.lower).shape[1] for arg, box in zip(args, boxes, strict=True)]
-        columns = contest.columns(sizes)
-        least, most = _shares(contest, columns, args, boxes)
-        low, high = (torch.stack([node.rows(row) for row in side]) for side in value)
-        both = times((low[..., None], high[..., None]), (least, most))
-        place = columns.clamp(min=0).reshape(-1)
-        sides = []
-        for side in both:
-            total = side.new_zeros(*side.shape[:2], sum(sizes))
-            sides.append(total.index_add(2, place, side.flatten(2)).split(sizes, 2))
-        return tuple(
-            (_back_in_shape(arg, sides[0][i], box), _back_in_shape(arg, sides[1][i], box))
-            for i, (arg, box) in enumerate(zip(args, boxes, strict=True))
-        )
-
-
-def _shares(contest: Contest, columns: Tensor, args: list[Node], boxes: list[Box]) -> Interval:
-    """Return bounds of the share that each place of a unit has in it, shape (cells, units, width)."""
-    lower = torch.cat([arg.rows(box.lower) for arg, box in zip(args, boxes, strict=True)], 1)
-    upper = torch.cat([arg.rows(box.upper) for arg, box in zip(args, boxes, strict=True)], 1)
-    if not contest.largest:
-        lower, upper = -upper, -lower
-    some, place = columns >= 0, columns.clamp(min=0)
-    low, high = lower[:, place].masked_fill(~some, -torch.inf), upper[:, place].masked_fill(~some, -torch.inf)
-    ranked = (contest.after >= 0).any()
-    can = some & ((high >= low.amax(-1, keepdim=True)) | ranked)
-    alone = can & (can.sum(-1, keepdim=True) == 1) & ~ranked
-    return alone.double(), can.double()
-
-
-def _back_in_shape(arg: Node, rows: Tensor, box: Box) -> Tensor:
-    """Return rows of shape (R, cells, entries) in the shape of the value."""
-    if arg.layout is None:
-        return rows.reshape(len(rows), *box.shape)
-    first = arg.layout.samples_first(box.lower).shape
-    return torch.stack([arg.layout.samples_back(row.reshape(first)) for row in rows])
+        race = self.swept.races[node.name]
+        return race.back(value, race.even if self.typical else race.shares)

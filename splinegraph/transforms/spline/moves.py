@@ -11,7 +11,6 @@ from splinegraph.core.affine import AffineOperator
 from splinegraph.core.operator import Operator
 from splinegraph.core.values import Box
 from splinegraph.operators.bilinear import Product
-from splinegraph.operators.maximum import MaxOperator
 from splinegraph.transforms.spline.functions import slopes_on
 
 __all__ = ["Interval", "moved", "times"]
@@ -31,6 +30,8 @@ def times(a: Interval, b: Interval) -> Interval:
 def moved(operator: Operator, boxes: Sequence[Box], moves: Sequence[Interval | None]) -> Interval | None:
     """Return by how much a node's value moves where its arguments do; None if that is not known.
 
+    Of maxima and their kin `contests` tells it.
+
     Parameters
     ----------
     operator : Operator
@@ -48,8 +49,6 @@ def moved(operator: Operator, boxes: Sequence[Box], moves: Sequence[Interval | N
         first = times(known[0], tuple(boxes[1]))  # type: ignore[arg-type]
         second = times(known[1], tuple(boxes[0]))  # type: ignore[arg-type]
         return first[0] + second[0], first[1] + second[1]
-    if isinstance(operator, MaxOperator):
-        return -operator.forward(*(-low for low, _ in known)), operator.forward(*(high for _, high in known))
     if len(known) == 1 and (hasattr(operator, "slope_range") or operator.family == "smooth"):
         return times(known[0], slopes_on(operator, boxes[0]))
     return None

@@ -14,7 +14,9 @@ from splinegraph.analyses.lipschitz.taking_apart import units
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.operator import Operator
 from splinegraph.core.values import Box
+from splinegraph.operators.arithmetic import Shift
 from splinegraph.operators.normalizing import NormalizingOperator
+from splinegraph.operators.shape import MaskedFill
 
 __all__ = ["MOST_UNITS", "Tighter"]
 
@@ -45,6 +47,14 @@ class Tighter:
             for node in original.operators
             if isinstance(node.op, NormalizingOperator)
         }
+        # of arguments that `unmasked` changed, the operators as they were
+        self._before = {
+            arg: (wide[arg], original[arg].args)
+            for _, args in self._whole.values()
+            for arg in args
+            if isinstance(original[arg].operator, (Shift, MaskedFill))
+            and original[arg].operator is not unfolded[arg].operator
+        }
         self._relaxed = _relaxed(unfolded, hull, boxes) if hull else {}
 
     def __call__(self, name: str, box: Box, known: Mapping[str, Box]) -> Box:
@@ -60,10 +70,17 @@ class Tighter:
         """
         if name in self._whole:
             operator, args = self._whole[name]
-            box = _both(box, operator.bounds(*(known[arg] for arg in args)))
+            box = _both(box, operator.bounds(*(self._own(arg, known) for arg in args)))
         if name in self._relaxed:
             box = _both(box, self._relaxed[name])
         return box
+
+    def _own(self, name: str, known: Mapping[str, Box]) -> Box:
+        """Return the bounds of a value of the original network."""
+        if name not in self._before:
+            return known[name]
+        operator, args = self._before[name]
+        return operator.bounds(*(known[arg] for arg in args))
 
 
 def _both(box: Box, other: Box) -> Box:

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses.lipschitz.intervals import intervals
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.core.values import Box
-from splinegraph.errors import DomainError, SplineGraphError
+from splinegraph.errors import DomainError, SplineGraphError, require_whole
 from splinegraph.transforms.spline.allotting import Splines, allot
 from splinegraph.transforms.spline.building import built
 from splinegraph.transforms.spline.cells import around, cells_of
-from splinegraph.transforms.spline.gains import Gains, gains
+from splinegraph.transforms.spline.gains import Gains, behind_races, gains, weights
 from splinegraph.transforms.spline.smooth import Tighter
 from splinegraph.transforms.spline.substitution import SplineNode, SplineSubstitution
 from splinegraph.transforms.spline.sweep import Chosen, Network, Site, Swept, sites
@@ -106,7 +106,9 @@ def spline(
     >>> found.graph.exact, found.largest_error <= 0.01
     (True, True)
     """
+    require_graph(graph)
     _check(tol, pieces, cells)
+    require_whole("max_pieces", max_pieces)
     if graph.exact:
         none = tuple(Box(*(torch.zeros(shape, dtype=torch.float64),) * 2) for shape in graph.output_shapes)
         return SplineSubstitution(graph, graph, on, none, ())
@@ -144,19 +146,29 @@ def _check_names(pieces: Mapping[str, int], known: Mapping[str, Site]) -> None:
             )
 
 
+def _total(gains: Gains) -> tuple[Tensor, Tensor]:
+    """Return bounds of the sum of all."""
+    low, high = (torch.stack(side).sum(0) for side in zip(*gains.values(), strict=True))
+    margin = MARGIN * torch.maximum(-low, high)
+    return low - margin, high + margin
+
+
 @dataclass(frozen=True, eq=False)
 class _Found:
     """A choice of splines and what their errors are at the outputs."""
 
+    network: Network
     swept: Swept
     gains: Gains
 
     @functools.cached_property
     def sides(self) -> tuple[Tensor, Tensor]:
         """Bounds of the difference of the outputs, shape (entries of the outputs, cells)."""
-        low, high = (torch.stack(side).sum(0) for side in zip(*self.gains.values(), strict=True))
-        margin = MARGIN * torch.maximum(-low, high)
-        return low - margin, high + margin
+        low, high = _total(self.gains)
+        if self.swept.races:
+            other = _total(behind_races(self.network, self.swept))
+            low, high = torch.maximum(low, other[0]), torch.minimum(high, other[1])
+        return low, high
 
     @property
     def worst(self) -> float:
@@ -208,7 +220,7 @@ class _Work:
     def run(self, choose: Callable[[Site], Chosen]) -> _Found:
         """Return what splines chosen so give."""
         swept = self.network.splined(choose, self.smooth)
-        return _Found(swept, gains(self.network, swept))
+        return _Found(self.network, swept, gains(self.network, swept))
 
     def by_pieces(self, pieces: int | Mapping[str, int]) -> _Found:
         """Return splines of so many pieces each."""
@@ -222,21 +234,17 @@ class _Work:
 
     def by_tolerance(self, tol: float) -> _Found:
         """Return splines that meet a tolerance, of about as few pieces as possible."""
-        weights = {name: high for name, (_, high) in gains(self.network, self.smooth).items()}
-        allotment = allot(self.smooth.sites, weights, self.splines)
-        multiplier, best = allotment.multiplier(weights, tol), None
+        counts = {name: high for name, (_, high) in weights(self.network, self.smooth).items()}
+        allotment = allot(self.smooth.sites, counts, self.splines)
+        multiplier, best = allotment.multiplier(counts, tol), None
         meets, fails = 0.0, math.inf  # multipliers
-        refusal = SplineGraphError(
-            f"no splines found that certify a difference of {tol:g}", where=self.network.graph.name,
-            why=f"{ATTEMPTS} allotments of the error were tried",
-            remedy="give a larger tol, more cells or a smaller domain",
-        )  # fmt: skip
+        nearest, undefined = None, None
         for _ in range(ATTEMPTS):
             try:
                 found = self.run(lambda site, m=multiplier: self.splines(site, allotment.pieces(site, m)))  # type: ignore[misc]
                 factor = NEAR**0.5 * tol / found.worst if found.worst > 0 else math.inf
             except DomainError as error:  # errors push a value where a function has no bound
-                refusal, factor, found = error, 1 / 8, None
+                undefined, factor, found = error, 1 / 8, None
             if found is not None and found.worst <= tol:
                 best = found if best is None or found.cost < best.cost else best
                 meets = multiplier
@@ -244,13 +252,26 @@ class _Work:
                     break
             else:
                 fails = multiplier
+                nearest = found if nearest is None or (found and found.worst < nearest.worst) else nearest
             guess = min(multiplier, allotment.straight, LARGEST) * factor
             multiplier = guess if meets < guess < fails else math.sqrt(meets * min(fails, allotment.straight, LARGEST))
             if meets and fails < 1.05 * meets:
                 break
         if best is None:
-            raise refusal
+            raise undefined or self._refusal(tol, nearest)
         return best
+
+    def _refusal(self, tol: float, nearest: _Found | None) -> SplineGraphError:
+        """Return why no splines meet a tolerance, with the node that the error comes from above all."""
+        where, why = self.network.graph.name, f"{ATTEMPTS} allotments of the error were tried"
+        if nearest is not None:
+            row = max(nearest.rows(), key=lambda row: row.contribution)
+            where = nearest.swept.sites[row.node].node.where
+            why += f"; of {nearest.worst:.3g}, the least of them, {row.share:.0%} are by {row.function} there"
+        return SplineGraphError(
+            f"no splines found that certify a difference of {tol:g}", where=where, why=why,
+            remedy="give a larger tol, more cells or a smaller domain",
+        )  # fmt: skip
 
     def result(self, graph: SplineGraph, on: Any, found: _Found) -> SplineSubstitution:
         """Return what a user sees."""

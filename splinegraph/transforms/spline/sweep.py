@@ -19,6 +19,7 @@ from splinegraph.operators.bilinear import Product
 from splinegraph.splines.piecewise import PiecewiseAffine
 from splinegraph.splines.univariate import Univariate
 from splinegraph.transforms.spline.cells import hull
+from splinegraph.transforms.spline.contests import Race
 from splinegraph.transforms.spline.functions import function_on, is_univariate
 from splinegraph.transforms.spline.local import local_errors
 from splinegraph.transforms.spline.moves import Interval, moved
@@ -121,6 +122,8 @@ class Swept:
         one unit of the spline would be.
     moves : dict from name to pair of Tensor, or None
         Bounds of the difference of the two networks' values on each cell, where they are known.
+    races : dict from name to Race
+        Of the nodes whose units are the largest (or smallest) of some entries.
     """
 
     boxes: dict[str, Box]
@@ -128,6 +131,7 @@ class Swept:
     chosen: dict[str, Chosen]
     noise: dict[str, Interval]
     moves: dict[str, Interval | None]
+    races: dict[str, Race]
 
 
 @contextlib.contextmanager
@@ -197,6 +201,9 @@ class Network:
             if node.name in replaced and args[0].bounded and not box.bounded and site.factors is None:
                 with located(node, site.interval):
                     function_on(node.op, site.interval)  # says what is not defined
+            race = Race.of(self.graph, node, operator, args)
+            if race is not None:
+                swept.races[node.name] = race
             swept.boxes[node.name] = tighter(node.name, box, swept.boxes)
             return swept.boxes[node.name]
 
@@ -218,7 +225,7 @@ class Network:
 
         def visit(node: Node, operator: Operator, args: tuple[Box, ...]) -> Box:
             image = operator.bounds(*args)
-            move = moved(operator, args, [swept.moves[arg] for arg in node.args])
+            move = self._moved(node, operator, args, swept, image)
             if node.name in smooth.sites:
                 site = swept.sites[node.name] = _site(self.graph, node, args)
                 found = swept.chosen[node.name] = choose(site)
@@ -235,11 +242,23 @@ class Network:
             walk(self.graph, list(self.cells), visit, operators=self.operators)
         return swept
 
+    def _moved(
+        self, node: Node, operator: Operator, args: tuple[Box, ...], swept: Swept, image: Box
+    ) -> Interval | None:
+        """Return by how much a value moves by the errors before the node, if that is known."""
+        moves = [swept.moves[arg] for arg in node.args]
+        race = Race.of(self.graph, node, operator, args)
+        if race is None:
+            return moved(operator, args, moves)
+        swept.races[node.name] = race
+        known = [move for move in moves if move is not None]
+        return race.moved(known, image) if len(known) == len(moves) else None
+
     def _start(self) -> Swept:
         none = {
             name: (torch.zeros_like(box.lower),) * 2 for name, box in zip(self.graph.inputs, self.cells, strict=True)
         }
-        return Swept(dict(zip(self.graph.inputs, self.cells, strict=True)), {}, {}, {}, dict(none))
+        return Swept(dict(zip(self.graph.inputs, self.cells, strict=True)), {}, {}, {}, dict(none), {})
 
 
 def _met(box: Box, smooth: Box, move: Interval) -> tuple[Box, Interval]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from splinegraph.analyses.lipschitz.intervals import intervals
 from splinegraph.core.algebra import fresh
@@ -18,7 +19,9 @@ from splinegraph.operators.arithmetic import Reduce, Shift
 from splinegraph.operators.bilinear import MatrixProduct, Product
 from splinegraph.operators.maximum import Amax
 from splinegraph.operators.normalizing import LogSoftmax, NormalizingOperator, Softmax
-from splinegraph.operators.shape import Reshape
+from splinegraph.operators.shape import MaskedFill, Reshape
+from splinegraph.operators.smooth import Exp
+from splinegraph.transforms.spline.masking import unmasked
 
 __all__ = ["Names", "unfolded"]
 
@@ -58,6 +61,7 @@ def unfolded(graph: SplineGraph, on: Sequence[Box] | None = None) -> SplineGraph
         Where the inputs are, in the shape of one sample. Where entries of a softmax have near bounds there, their
         middles are taken off in place of their maximum: fewer kinks.
     """
+    graph, masks = unmasked(graph)
     near = any(isinstance(node.op, (Softmax, LogSoftmax)) for node in graph.operators)
     boxes = intervals(graph, on) if near and on is not None and all(box.bounded for box in on) else {}
     names = Names(graph)
@@ -67,6 +71,8 @@ def unfolded(graph: SplineGraph, on: Sequence[Box] | None = None) -> SplineGraph
             nodes.append(node)
         elif isinstance(node.op, NormalizingOperator):
             steps = _shifted(node, boxes.get(node.args[0])) or node.op.expand().steps
+            if node.name in masks:
+                steps = _without(steps, masks[node.name])
             nodes += _steps(node, steps, [graph[arg] for arg in node.args], names)
         elif isinstance(node.op, MatrixProduct):
             nodes += _products(node, [graph[arg] for arg in node.args], names)
@@ -92,6 +98,13 @@ def _shifted(node: Node, box: Box | None) -> Steps | None:
     (amax, _), _, *rest = node.op.expand().steps
     assert isinstance(amax, Amax)
     return ((Shift(-middle), (0,)), *((operator, tuple(place - 1 for place in args)) for operator, args in rest))
+
+
+def _without(steps: Steps, mask: Tensor) -> Steps:
+    """Return the steps of a softmax with 0 in place of the exponentials of some entries."""
+    (after,) = (i for i, (operator, _) in enumerate(steps, 1) if isinstance(operator, Exp))
+    later = ((operator, tuple(p + (p >= after) for p in places)) for operator, places in steps[after:])
+    return (*steps[:after], (MaskedFill(mask, 0.0), (after,)), *later)
 
 
 def _steps(node: Node, steps: Steps, args: Sequence[Node], names: Names) -> Iterator[Node]:

@@ -21,7 +21,7 @@ from splinegraph.analyses.regions.chords.enumeration import Pieces, enumerate_pi
 from splinegraph.analyses.regions.chords.slopes import slopes
 from splinegraph.analyses.regions.tolerances import SAME_MAP
 from splinegraph.core.domains.chart import Chart
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.errors import DomainError, ShapeError
 
 __all__ = ["Chords", "chords", "segment_cells"]
@@ -248,6 +248,7 @@ def chords(graph: SplineGraph, starts: Any, ends: Any, *, limit: int | None = No
 def _checked(graph: SplineGraph, side: Any) -> tuple[Tensor, ...]:
     """Return one side of the segments as float64 tensors, or raise."""
     given = tuple(side) if isinstance(side, tuple | list) else (side,)
+    require_graph(graph)
     graph.check_inputs(given)
     for name, x in zip(graph.inputs, given, strict=True):
         if not bool(x.isfinite().all()):

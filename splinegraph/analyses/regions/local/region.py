@@ -19,7 +19,7 @@ from splinegraph.analyses.regions.local.rows import CellRows
 from splinegraph.core.bound import Bound
 from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.core.domains.polytope import Polytope
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.core.linearization import ties
 from splinegraph.errors import DomainError, ShapeError
 
@@ -272,6 +272,7 @@ def local_region(
 
 def _single(graph: SplineGraph, given: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Return the input as a batch of one, float64."""
+    require_graph(graph)
     shapes = graph.input_shapes
     if len(given) == len(shapes):
         given = [v[None] if tuple(v.shape) == tuple(s) else v for v, s in zip(given, shapes, strict=True)]

@@ -16,7 +16,7 @@ from splinegraph.analyses.regions.cells import Cells, Floats, code_layers
 from splinegraph.analyses.regions.neighborhood.growth import Growth, Request
 from splinegraph.analyses.regions.neighborhood.result import Neighborhood
 from splinegraph.core.domains.chart import Chart, chart_of
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.core.values import Box
 from splinegraph.errors import DomainError, SplineGraphError, UnsupportedOperatorError
 
@@ -106,6 +106,7 @@ def neighborhood(
 def _check(
     graph: SplineGraph, hops: int | None, radius: float | None, norm: float, limit: int, budget: float | None
 ) -> None:
+    require_graph(graph)
     for node in graph.obstacles:
         raise UnsupportedOperatorError(
             f"{node.op.label} is not piecewise affine", where=node.where, remedy="replace such operators with sg.spline"

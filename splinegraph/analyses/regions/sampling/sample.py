@@ -19,8 +19,8 @@ from splinegraph.analyses.regions.sampling.hashing import Hasher
 from splinegraph.analyses.regions.sampling.points import Where, blocks, choose
 from splinegraph.core.bound import Bound
 from splinegraph.core.domains.chart import chart_of
-from splinegraph.core.graph import SplineGraph
-from splinegraph.errors import ShapeError
+from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.errors import ShapeError, require_seed
 
 __all__ = ["RegionSample", "sample_regions"]
 
@@ -184,6 +184,8 @@ def sample_regions(
     >>> sg.sample_regions(graph, sg.Box(-torch.ones(2), torch.ones(2)), n=1000).count
     4
     """
+    require_graph(graph)
+    seed = require_seed(seed)
     if n < 1:
         raise ShapeError(f"n is {n}", remedy="sample at least one point")
     floating(dtype)
