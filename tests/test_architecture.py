@@ -7,9 +7,8 @@ import functools
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "splinegraph"
@@ -42,11 +41,6 @@ def _id(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@functools.cache
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def _length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Return the number of lines of a function, its docstring apart."""
     first = function.body[0]
@@ -75,9 +69,49 @@ def _imports(node: ast.AST, *, lazy: bool = True) -> Iterator[tuple[str, ast.stm
             yield from _imports(child, lazy=lazy)
 
 
-def _inside(path: Path, *, lazy: bool = True) -> set[str]:
+@dataclass(frozen=True)
+class Facts:
+    """What the checks ask of a file. No syntax trees are kept: a million nodes slow every later collection of garbage.
+
+    Parameters
+    ----------
+    imports, early : tuple of str
+        Dotted names: of all imports that run, and of those outside functions.
+    odd : tuple of str
+        Imports of everything, or from a relative place, as they are written.
+    long : tuple of str
+        Names of functions that are too long.
+    """
+
+    lines: int
+    imports: tuple[str, ...]
+    early: tuple[str, ...]
+    odd: tuple[str, ...]
+    long: tuple[str, ...]
+
+
+@functools.cache
+def _facts(path: Path) -> Facts:
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    found = list(_imports(tree))
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return Facts(
+        len(text.splitlines()),
+        tuple(name for name, _ in found),
+        tuple(name for name, _ in _imports(tree, lazy=False)),
+        tuple(ast.unparse(statement) for name, statement in found if _is_odd(name, statement)),
+        tuple(node.name for node in functions if _length(node) > MAX_FUNCTION),
+    )
+
+
+def _is_odd(name: str, statement: ast.stmt) -> bool:
+    return name.endswith(".*") or (isinstance(statement, ast.ImportFrom) and statement.level > 0)
+
+
+def _inside(path: Path) -> set[str]:
     """Return what a file imports from this package, without the package's own name."""
-    names = (name for name, _ in _imports(_parse(path), lazy=lazy))
+    names = _facts(path).imports
     return {name.removeprefix("splinegraph.") for name in names if name.split(".")[0] == "splinegraph"}
 
 
@@ -93,45 +127,48 @@ def _within(name: str, part: str) -> bool:
     return name == part or name.startswith(part + ".")
 
 
-@pytest.mark.parametrize("path", FILES, ids=_id)
-def test_imports_point_one_way(path: Path) -> None:
+def _crosses(path: Path, name: str) -> bool:
+    """Say whether a file may not import `name` of this package."""
     part = _part(path)
     allowed = {part, *LAYERS[part]} if part in LAYERS else None
-    for name in _inside(path):
-        assert not _within(name, "cli") or part == "cli", f"{_id(path)} imports {name}"
-        if allowed is not None:
-            assert any(_within(name, a) for a in allowed), f"{_id(path)} imports {name}"
+    if _within(name, "cli") and part != "cli":
+        return True
+    return allowed is not None and not any(_within(name, a) for a in allowed)
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if _part(p) in ("operators", "analyses")], ids=_id)
-def test_torch_fx_stays_in_tracers(path: Path) -> None:
-    assert not any(_within(name, "torch.fx") for name, _ in _imports(_parse(path)))
+def test_imports_point_one_way() -> None:
+    assert [(_id(path), name) for path in FILES for name in _inside(path) if _crosses(path, name)] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=_id)
-def test_heavy_packages_load_lazily(path: Path) -> None:
+def test_torch_fx_stays_in_tracers() -> None:
+    files = [path for path in FILES if _part(path) in ("operators", "analyses")]
+    assert files
+    assert [_id(path) for path in files if any(_within(name, "torch.fx") for name in _facts(path).imports)] == []
+
+
+def _too_early(path: Path) -> list[str]:
+    """Return what a file imports outside its functions and may not."""
     usual = {"click", "rich"} if _part(path) == "cli" else {"numba"} if _compiled(path) else set()
-    names = [name for name, _ in _imports(_parse(path), lazy=False)]
-    assert sorted({name.split(".")[0] for name in names} & HEAVY - usual) == []
+    names = _facts(path).early
+    found = [name for name in names if name.split(".")[0] in HEAVY - usual]
     if not _compiled(path):  # which may import numba, and so have to be imported late themselves
-        assert [name for name in names if name.startswith("splinegraph.") and ".kernels." in name] == []
+        found += [name for name in names if name.startswith("splinegraph.") and ".kernels." in name]
+    return found
 
 
-@pytest.mark.parametrize("path", ALL_FILES, ids=_id)
-def test_no_star_and_no_relative_imports(path: Path) -> None:
-    for name, statement in _imports(_parse(path)):
-        assert not name.endswith(".*"), f"{_id(path)}: {ast.unparse(statement)}"
-        relative = isinstance(statement, ast.ImportFrom) and statement.level
-        assert not relative, f"{_id(path)}: {ast.unparse(statement)}"
+def test_heavy_packages_load_lazily() -> None:
+    assert {_id(path): found for path in FILES if (found := _too_early(path))} == {}
 
 
-@pytest.mark.parametrize("path", ALL_FILES, ids=_id)
-def test_files_and_functions_are_small(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MAX_LINES
-    for node in ast.walk(_parse(path)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert _length(node) <= MAX_FUNCTION, f"{_id(path)}: {node.name}"
+def test_no_star_and_no_relative_imports() -> None:
+    assert {_id(path): odd for path in ALL_FILES if (odd := _facts(path).odd)} == {}
+
+
+def test_files_and_functions_are_small() -> None:
+    facts = {_id(path): _facts(path) for path in ALL_FILES}
+    assert len(facts) > 500
+    assert {name: found.lines for name, found in facts.items() if found.lines > MAX_LINES} == {}
+    assert {name: found.long for name, found in facts.items() if found.long} == {}
 
 
 def test_the_checks_see_through_functions_and_type_checking() -> None:

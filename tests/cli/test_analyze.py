@@ -61,27 +61,29 @@ def error(result: Result) -> str:
     return line
 
 
-@pytest.mark.parametrize("columns", [80, 120])
-def test_the_examples(run: Run, columns: int) -> None:
-    for name, accuracy in (("digits_cnn", "99.44 %"), ("digits_mlp", "97.78 %")):
-        data = ROOT / "examples" / "digits.npz"
-        result = run(ROOT / "examples" / f"{name}.py", "--data", data, "--out", "out", columns=columns)
-        assert result.exit_code == 0, result.output
-        assert max(map(len, result.stdout.splitlines())) <= max(columns, 20 + len(str(data)))
-        for text in (
-            "exactly piecewise affine",
-            accuracy,
-            "dead",
-            "distinct patterns",
-            "boundary",
-            "f(x) = A[x] x + b[x]",
-        ):
-            assert text in result.stdout
+@pytest.mark.parametrize(
+    ("model", "units", "right", "columns"), [("DigitsCNN", 1824, 358, 80), ("DigitsMLP", 64, 352, 120)]
+)
+def test_the_examples(run: Run, model: str, units: int, right: int, columns: int) -> None:
+    name = model.replace("Digits", "digits_").lower()
+    data = ROOT / "examples" / "digits.npz"
+    result = run(ROOT / "examples" / f"{name}.py", "--data", data, "--out", "out", columns=columns)
+    assert result.exit_code == 0, result.output
+    assert max(map(len, result.stdout.splitlines())) <= max(columns, 20 + len(str(data)))
+    for text in (
+        "exactly piecewise affine",
+        f"{100 * right / 360:.2f} %",
+        "dead",
+        "distinct patterns",
+        "boundary",
+        "f(x) = A[x] x + b[x]",
+    ):
+        assert text in result.stdout
     told = json.loads(Path("out/report.json").read_text(encoding="utf-8"))
-    assert told["name"] == "DigitsMLP"
+    assert told["name"] == model
     assert told["complete"]
-    assert told["sections"]["units"]["units"] == 64
-    assert told["sections"]["inputs"]["accuracy"] == pytest.approx(352 / 360)
+    assert told["sections"]["units"]["units"] == units
+    assert told["sections"]["inputs"]["accuracy"] == pytest.approx(right / 360)
 
 
 def test_random_inputs_and_eval_mode_are_said(run: Run) -> None:
