@@ -11,6 +11,8 @@ RUNS = (
     ("regions", "--nets", "small", "--repeat", "1"),
     ("lipschitz", "--quick", "--peers", "LipSDP"),
     ("splines", "--quick"),
+    ("training", "--repeat", "5"),
+    ("semi_supervised", "--quick"),
 )
 
 for name, *options in RUNS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from splinegraph.analyses.convexity.verdict import Certificate, Status, Verdict
 from splinegraph.cli.convexity_work import Judged
+from splinegraph.cli.tables import plain_table
 
 if TYPE_CHECKING:
     from splinegraph.analyses.convexity.inference import Inference
@@ -52,7 +53,7 @@ def render(result: Judged, console: Console | None = None) -> None:
 def _outputs(found: Inference, console: Console) -> None:
     """Print one row per output, those that are not decided first; then the proofs and what stands in the way."""
     headings = ("output", "status", "by", "maximum", "pulled out", "dominated", "above a chord", "below one")
-    table = _table(*headings, numbers=(6, 7))
+    table = plain_table(*headings, numbers=(6, 7))
     every = list(zip(found.verdicts, found.maximum, found.pulled_out, found.dominated, strict=True))
     for verdict, *answers in sorted(every, key=lambda row: row[0].decided)[:ROWS]:
         status = Text(str(verdict.status), style=STYLES.get(verdict.status, "green"))
@@ -81,7 +82,7 @@ def _layers(found: Inference, console: Console) -> None:
     """Print how many units of each layer are convex as functions of the inputs."""
     if not found.prefixes:
         return
-    table = _table("layer", "operator", "units", "convex", "not convex", "not known", numbers=(2, 3, 4, 5))
+    table = plain_table("layer", "operator", "units", "convex", "not convex", "not known", numbers=(2, 3, 4, 5))
     for prefix in found.prefixes[:ROWS]:
         counts = [prefix.convex.count(answer) for answer in (True, False, None)]
         table.add_row(prefix.layer, prefix.label, *(str(n) for n in (len(prefix.convex), *counts)))
@@ -105,20 +106,13 @@ def _checklist(found: Inference, console: Console) -> None:
         console.print(Text(f"  all {len(every)} conditions on signs of weights and on activations hold", style="green"))
         return
     console.print(Text(f"  {len(failing)} of {len(every)} conditions that would prove convexity fail:"))
-    table = _table("node", "operator", "asks for", "fails for", "in all", "most", numbers=(3, 4, 5))
+    table = plain_table("node", "operator", "asks for", "fails for", "in all", "most", numbers=(3, 4, 5))
     for c in failing[:ROWS]:
         sizes = ("" if value != value else f"{value:.4g}" for value in (c.total, c.largest))
         table.add_row(c.node, c.label, c.asks, f"{c.failing} units", *sizes)
     _print(table, console, len(failing), gap=False)
     if found.checklist.shift is not None and found.checklist.holds_up_to_shift:
         console.print(Text("  a term added to all logits alike mends the last layer, and changes no class"))
-
-
-def _table(*headings: str, numbers: Sequence[int] = ()) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for i, heading in enumerate(headings):
-        table.add_column(heading, overflow="fold", justify="right" if i in numbers else "left")
-    return table
 
 
 def _print(table: Table, console: Console, count: int, *, gap: bool = True) -> None:

@@ -19,6 +19,7 @@ from splinegraph.cli.lipschitz import lipschitz
 from splinegraph.cli.regions import regions
 from splinegraph.cli.rerun import rerun
 from splinegraph.cli.trace import trace
+from splinegraph.cli.train import train
 from splinegraph.errors import EquivalenceError, SplineGraphError
 
 __all__ = ["main"]
@@ -63,5 +64,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")
 
 
-for command in (analyze, regions, lipschitz, convexity, trace, export, rerun):
+for command in (analyze, regions, lipschitz, convexity, train, trace, export, rerun):
     main.add_command(command)

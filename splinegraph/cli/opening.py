@@ -25,7 +25,7 @@ from splinegraph.errors import DataError, one_line
 from splinegraph.tracers.loading import Loaded, example_inputs, load, load_object, logits, normalized
 from splinegraph.tracers.tracing import trace
 
-__all__ = ["Opened", "open_graph"]
+__all__ = ["Opened", "is_attribute", "open_graph"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,14 +81,19 @@ def _data(request: Request, command: str) -> DataSource | None:
     size = (sides[0], sides[-1]) if sides else None
     if size is not None and not Path(request.data).is_dir():
         raise DataError(f"{request.data} is no folder of images", remedy="leave out --image-size")
-    head, colon, attribute = request.data.rpartition(":")
-    if colon and head and attribute.replace(".", "_").isidentifier() and not Path(request.data).exists():
+    if is_attribute(request.data):
         return read_data(
             load_object(request.data, command=f"{command} {request.target} --data"),
             name=request.data,
             limit=request.limit,
         )
     return read_data(request.data, limit=request.limit, image_size=size)
+
+
+def is_attribute(text: str) -> bool:
+    """Whether a text is file.py:attribute, and no path."""
+    head, colon, attribute = text.rpartition(":")
+    return bool(colon and head) and attribute.replace(".", "_").isidentifier() and not Path(text).exists()
 
 
 def _example(request: Request, loaded: Loaded, data: DataSource | None) -> tuple[tuple[Any, ...], str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-__all__ = ["Stages", "stages"]
+__all__ = ["Stages", "span", "stages"]
 
 
 class Stages:
@@ -33,6 +33,13 @@ class Stages:
         self(stage, done, total)
         if self._progress is not None:
             self._progress.update(self._tasks[stage], description=text)
+
+
+def span(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from splinegraph.cli.progress import span
+
 if TYPE_CHECKING:
     from splinegraph.analyses.regions.scale.distribute import Tick
     from splinegraph.cli.progress import Stages
@@ -35,11 +37,5 @@ def told(tick: Tick) -> str:
     if tick.covered is not None:
         parts.append(f"covers about {100 * tick.covered:.1f} % of the volume")
     if tick.remaining is not None:
-        parts.append(f"about {_time(tick.remaining)} left")
+        parts.append(f"about {span(tick.remaining)} left")
     return ", ".join(parts)
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -214,8 +214,9 @@ def _attention(
     """Return softmax(scale * query @ key^T + mask) @ value, any of the three live."""
     from splinegraph.operators.arithmetic import scale as scaled
     from splinegraph.operators.normalizing import Softmax
+    from splinegraph.operators.training import Dropout
 
-    if dropout_p > 0:
+    if dropout_p > 0 and not call.training:
         raise TraceError(
             "attention with dropout is no fixed function",
             remedy="call it with dropout_p=0 outside of training",
@@ -236,6 +237,8 @@ def _attention(
         weights = None if scores is None else call.emit(Softmax(-1), scores, shape=shape)
     else:
         weights = None if isinstance(attn_mask, Value) else constant(_weights, scores, attn_mask, factor, is_causal)
+    if isinstance(weights, Value) and dropout_p > 0:
+        weights = call.emit(Dropout(dropout_p), weights, shape=shape)
     return call.opaque() if weights is None else _matmul(call, weights, value)
 
 

@@ -22,6 +22,9 @@ __all__ = ["Conv", "ConvTranspose"]
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 
+FEW = 4
+"""So many channels leave torch's CPU kernels most of their work to waste."""
+
 
 def fold(v: Tensor, ndim: int) -> tuple[Tensor, tuple[int, ...]]:
     """Fold leading axes into the batch axis in front of the last ndim - 1; return also their sizes."""
@@ -101,11 +104,26 @@ class Conv(_Convolution):
         sizes = tuple(shapes[0][2:])
         if self._few_channels(flat):
             out = self._by_taps(flat, sizes)
-        elif all(s == 1 for s in self.stride) and flat.numel() > 4 * self.weight.numel():
+        elif self._flips(flat):
             out = self._flipped(flat)
         else:
             out = self._transposed(flat, sizes)
         return (out.reshape(*leading, *out.shape[1:]),)
+
+    def _flips(self, u: Tensor) -> bool:
+        """Return whether a convolution with the flipped kernel is the faster one."""
+        if any(s != 1 for s in self.stride) or u.numel() <= 4 * self.weight.numel():
+            return False
+        if not self._graded(u):
+            return True
+        # the weight's gradient takes twice as long with padding: of the two ways choose that with less
+        spans = [a * (k - 1) for a, k in zip(self.dilation, self.weight.shape[2:], strict=True)]
+        fewer = all(n - p < p for n, p in zip(spans, self.padding, strict=True))
+        return fewer and u.device.type == "cpu" and self.weight.shape[1] > FEW
+
+    def _graded(self, u: Tensor) -> bool:
+        """Return whether the result will be differentiated."""
+        return torch.is_grad_enabled() and (u.requires_grad or self.weight.requires_grad)
 
     def _transposed(self, u: Tensor, sizes: tuple[int, ...]) -> Tensor:
         """Return the adjoint by torch's transposed convolution."""
@@ -130,10 +148,8 @@ class Conv(_Convolution):
 
     def _few_channels(self, u: Tensor) -> bool:
         """Return whether torch's kernels waste most of their work, as at the first layer of a network on CPU."""
-        graded = torch.is_grad_enabled() and (u.requires_grad or self.weight.requires_grad)
-        channels = self.weight.shape[1]
-        small = channels <= 4 and self.weight[0].numel() <= 2 * self.weight.shape[0]
-        return small and self.groups == 1 and u.device.type == "cpu" and not graded
+        small = self.weight.shape[1] <= FEW and self.weight[0].numel() <= 2 * self.weight.shape[0]
+        return small and self.groups == 1 and u.device.type == "cpu" and not self._graded(u)
 
     def _by_taps(self, u: Tensor, sizes: tuple[int, ...]) -> Tensor:
         """Return the adjoint as one matrix product, and one shifted sum per place of the kernel."""

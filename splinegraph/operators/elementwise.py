@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from splinegraph.core.operator import Piece
 from splinegraph.operators.base import ElementwiseSpline, Scalar
 from splinegraph.operators.registry import Call, Value, lowers
 
@@ -26,6 +27,26 @@ __all__ = [
 ]
 
 
+class RectifierPiece(Piece):
+    """u -> u where x > 0, else slope * u: torch's own call for it, one pass, where the result is differentiated."""
+
+    def __init__(self, x: Tensor, slope: float) -> None:
+        self._x, self._slope = x.detach(), slope
+
+    def apply(self, *xs: Tensor) -> Tensor:
+        """Return the slope times x."""
+        return self.tangent(*xs)
+
+    def tangent(self, *vs: Tensor) -> Tensor:
+        """Return the slope times v."""
+        result: Tensor = torch.ops.aten.leaky_relu_backward(vs[0], self._x, self._slope, False)
+        return result
+
+    def adjoint(self, u: Tensor) -> tuple[Tensor, ...]:
+        """Return the slope times u."""
+        return (self.tangent(u),)
+
+
 @lowers("aten.relu.default")
 @dataclass(frozen=True, eq=False)
 class ReLU(ElementwiseSpline):
@@ -38,6 +59,13 @@ class ReLU(ElementwiseSpline):
     def forward(self, *xs: Tensor) -> Tensor:
         """Return max(x, 0)."""
         return torch.relu(xs[0])
+
+    def value_and_piece(self, *xs: Tensor) -> tuple[Tensor, Piece]:
+        """Return value and piece; autograd keeps the value, so it serves as the code."""
+        value = torch.relu(xs[0])
+        if xs[0].requires_grad and torch.is_grad_enabled():
+            return value, RectifierPiece(value, 0.0)
+        return value, self.linearize(*xs)
 
 
 @lowers("aten.abs.default")
@@ -76,6 +104,13 @@ class LeakyReLU(ElementwiseSpline):
     def forward(self, *xs: Tensor) -> Tensor:
         """Return leaky_relu(x)."""
         return F.leaky_relu(xs[0], self.negative_slope)
+
+    def value_and_piece(self, *xs: Tensor) -> tuple[Tensor, Piece]:
+        """Return value and piece; autograd keeps x, so it serves as the code."""
+        value = F.leaky_relu(xs[0], self.negative_slope)
+        if xs[0].requires_grad and torch.is_grad_enabled():
+            return value, RectifierPiece(xs[0], self.negative_slope)
+        return value, self.linearize(*xs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,6 +163,10 @@ def _batch_norm(
     call: Call, x: Any, weight: Any, bias: Any, mean: Any, var: Any,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5, *_: Any,
 ) -> Any:  # fmt: skip
+    if training and call.training:
+        from splinegraph.operators.training import BatchStatistics
+
+        return call.emit(BatchStatistics(BatchNorm(weight, bias, mean, var, eps, x.ndim - 2), momentum), x)
     if training or mean is None:
         raise BatchError(
             "a batch norm uses the statistics of its batch",

@@ -43,6 +43,21 @@ class _PickPiece(Piece):
         return (placed.unflatten(-1, self.sizes),)
 
 
+class _UnpoolPiece(_PickPiece):
+    """The same for a batch of images that will be differentiated, by the call that undoes torch's own pooling."""
+
+    def __init__(self, index: Tensor, x: Tensor, pool: MaxPool) -> None:
+        super().__init__(index, x.shape[-2:])
+        self._x = x.detach()  # of which only shape and memory format are read; autograd keeps it too
+        self._settings = (pool.kernel, pool.stride, pool.padding, pool.dilation, pool.ceil_mode)
+
+    def adjoint(self, u: Tensor) -> tuple[Tensor, ...]:
+        if u.dim() != self._x.dim() or u.dtype != self._x.dtype:
+            return super().adjoint(u)
+        back = torch.ops.aten.max_pool2d_with_indices_backward
+        return (back(u, self._x, *self._settings, self.index),)
+
+
 def _grid(sizes: Sequence[int]) -> Tensor:
     """Return all index tuples of a grid in row-major order, shape (prod(sizes), d)."""
     return torch.cartesian_prod(*(torch.arange(n) for n in sizes)).reshape(-1, len(sizes))
@@ -138,6 +153,8 @@ class MaxPool(_Pool):
             value, code = self._run_by_slices(xs[0])
             return value, self.piece(code, [xs[0].shape])
         value, index = self._run(xs[0])
+        if len(self.kernel) == 2 and xs[0].requires_grad and torch.is_grad_enabled():
+            return value, _UnpoolPiece(index, xs[0], self)
         return value, _PickPiece(index, xs[0].shape[-len(self.kernel) :])
 
     def _slices(self, x: Tensor) -> bool:

@@ -65,7 +65,9 @@ class AvgPool(AffineOperator):
         shape = list(shapes[0][1:])
         if len(self.kernel) == 1:
             flat, shape = flat.unsqueeze(-2), [shape[0], 1, shape[1]]
-        like = u.new_zeros(()).expand(len(flat), *shape)  # only its shape is read
+        last = flat.dim() == 4 and not flat.is_contiguous() and flat.is_contiguous(memory_format=torch.channels_last)
+        order = torch.channels_last if last else torch.contiguous_format
+        like = torch.empty(len(flat), *shape, dtype=u.dtype, device=u.device, memory_format=order)  # no value is read
         backward = torch.ops.aten.avg_pool3d_backward if len(self.kernel) == 3 else torch.ops.aten.avg_pool2d_backward
         out = backward(flat, like, *self._settings())
         return (out.reshape(*leading, *shapes[0][1:]),)

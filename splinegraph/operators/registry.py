@@ -63,6 +63,9 @@ class Call(Protocol):
     dtype: torch.dtype
     """Dtype of the (first) result."""
 
+    training: bool
+    """Whether the graph is traced to train the model: dropout and batch statistics stay what they are."""
+
     @property
     def dtypes(self) -> tuple[torch.dtype, ...]:
         """Dtypes of all results."""

@@ -22,6 +22,7 @@ from splinegraph.operators.shape import (
     align,
     unsqueeze_to,
 )
+from splinegraph.operators.training import Dropout
 
 __all__ = ["blend", "cast", "expand", "fill", "permute", "unsqueeze"]
 
@@ -46,14 +47,22 @@ def _identity(call: Call, x: Value, *_: Any, **__: Any) -> Value:
     return x
 
 
-@lowers("aten.dropout.default", "aten.feature_dropout.default", "aten.alpha_dropout.default")
+@lowers(
+    "aten.dropout.default", "aten.feature_dropout.default", "aten.alpha_dropout.default",
+    "aten.feature_alpha_dropout.default",
+)  # fmt: skip
 def _dropout(call: Call, x: Value, p: float, train: bool) -> Any:
-    return call.opaque() if train and p > 0 else x
+    if not train or p == 0:
+        return x
+    channels, alpha = "feature" in call.target, "alpha" in call.target
+    return call.emit(Dropout(p, channels, alpha), x) if call.training else call.opaque()
 
 
 @lowers("aten.native_dropout.default")
 def _native_dropout(call: Call, x: Value, p: float, train: bool | None) -> Any:
-    return call.opaque() if train and p > 0 else (x,)
+    if not train or p == 0:
+        return (x,)
+    return (call.emit(Dropout(p), x),) if call.training else call.opaque()
 
 
 @lowers("aten.to.dtype", "aten._to_copy.default", "aten.to.dtype_layout", "aten.type_as.default", "aten.to.device")

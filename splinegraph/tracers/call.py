@@ -34,6 +34,7 @@ class LoweringCall:
     def __init__(self, lowering: Lowering, node: fx.Node, args: Any, kwargs: Any) -> None:
         self._lowering, self._node, self._args, self._kwargs = lowering, node, args, kwargs
         self._emitted: list[str] = []
+        self.training = lowering.training
         self.target = functional_name(target_name(node.target))
         # relu_ and relu__1, the in-place calls, become relu and relu_1
         changed = self.target != target_name(node.target)

@@ -40,6 +40,7 @@ __all__ = [
     "check_trace",
     "flat_outputs",
     "run_eagerly",
+    "training_modules",
 ]
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -71,15 +72,20 @@ def cast_tolerance(notes: Sequence[str]) -> float:
 
 def check_model(model: nn.Module) -> None:
     """Raise unless the model is in eval mode and its weights are finite."""
-    # torch.fx puts plain modules, which do nothing, where a container was
-    modules = [(name, m) for name, m in model.named_modules() if type(m) is not nn.Module]
-    training = [name or type(model).__name__ for name, m in modules if m.training]
+    training = training_modules(model)
     if training:
         raise TrainingModeError(
             "the model is in training mode", where=f"module {training[0]!r}",
             why="dropout and batch statistics make it no fixed function", remedy="call model.eval() first",
         )  # fmt: skip
     check_tensors([*model.named_parameters(), *model.named_buffers()])
+
+
+def training_modules(model: nn.Module) -> list[str]:
+    """Return the names of the modules that are in training mode."""
+    # torch.fx puts plain modules, which do nothing, where a container was
+    modules = [(name, m) for name, m in model.named_modules() if type(m) is not nn.Module]
+    return [name or type(model).__name__ for name, m in modules if m.training]
 
 
 def check_tensors(named: Iterable[tuple[str, Tensor]]) -> None:

@@ -43,11 +43,13 @@ class Lowering(SymbolicSizes):
         Whether the batch size is symbolic in the exported program.
     dtype : torch.dtype
         Floating type of the model.
+    training : bool
+        Whether dropout and batch statistics of the model in training mode become operators.
     """
 
-    def __init__(self, *, batched: bool, dtype: torch.dtype) -> None:
+    def __init__(self, *, batched: bool, dtype: torch.dtype, training: bool = False) -> None:
         super().__init__(batched=batched)
-        self.dtype = dtype
+        self.dtype, self.training = dtype, training
         self.nodes: dict[str, Node] = {}
         self.values: dict[str, Value] = {}
         self.notes: dict[str, None] = {}

@@ -19,15 +19,23 @@ from splinegraph.errors import SplineGraphError, TraceError
 from splinegraph.tracers.binding import Choice, bind, finish, state_of
 from splinegraph.tracers.capturing import CapturedProgram, capture, losses
 from splinegraph.tracers.catalogue import load_all
-from splinegraph.tracers.checking import Traced, check_model, check_tensors, check_trace, run_eagerly
+from splinegraph.tracers.checking import (
+    Traced,
+    check_model,
+    check_tensors,
+    check_trace,
+    run_eagerly,
+    training_modules,
+)
 from splinegraph.tracers.containers import with_plain_outputs
 from splinegraph.tracers.exporting import decompose, export, quiet
 from splinegraph.tracers.inputs import Example
 from splinegraph.tracers.lowering import Lowering
 from splinegraph.tracers.sizes import Unbatchable
 from splinegraph.tracers.symbolic import symbolic_trace
+from splinegraph.tracers.training import check_training, exportable, untouched, with_owners
 
-__all__ = ["trace"]
+__all__ = ["trace", "trace_training"]
 
 
 class _ExportError(Exception):
@@ -121,6 +129,29 @@ def trace(
         assert runnable is not None
         check_trace(traced, runnable, example)
     return traced.graph
+
+
+def trace_training(model: nn.Module, args: Tensor) -> SplineGraph:
+    """Turn a model in training mode into a graph whose `TrainedOperator`s draw masks and use batch statistics.
+
+    Modules that are in evaluation mode stay so. Buffers and random state are left as they were. The same
+    seed gives the model and the graph (its operators drawn in order) the same value, which is checked.
+
+    Raises
+    ------
+    TraceError and its subclasses
+        As `trace` does, but for samples that batch statistics mix.
+    """
+    load_all()
+    check_tensors([*model.named_parameters(), *model.named_buffers()])
+    example = Example.of(args, None, 0)
+    with untouched(model):
+        module = with_plain_outputs(model, run_eagerly(model, *example.at(2)))
+        with exportable(model):
+            traced = _trace(None, module, example, None, None, type(model).__name__)
+        graph = with_owners(traced.graph, model)
+        check_training(replace(traced, graph=graph), module, example)
+    return graph
 
 
 def _prepare(model: nn.Module | ExportedProgram) -> tuple[ExportedProgram | None, nn.Module | None]:
@@ -267,7 +298,9 @@ def _lower(
     dtype = next((t.dtype for t in state.values() if t.is_floating_point()), None)
     given = example.at(1)
     floats = [t for t in example.leaves(given) if isinstance(t, Tensor) and t.is_floating_point()]
-    lowering = Lowering(batched=batched, dtype=dtype or (floats[0].dtype if floats else torch.get_default_dtype()))
+    dtype = dtype or (floats[0].dtype if floats else torch.get_default_dtype())
+    training = module is not None and bool(training_modules(module))
+    lowering = Lowering(batched=batched, dtype=dtype, training=training)
     env, arguments = bind(program, lowering, state, example, inputs)
     with quiet():
         results = lowering.run(program.graph_module, env)

@@ -76,7 +76,26 @@ def _differentiable(value: Any) -> Any:
 def _table() -> dict[Any, Any]:
     """Return torch's decompositions of the calls that have no lowering."""
     table = torch.export.default_decompositions().materialize() | _CELLS
+    table |= {t: functools.partial(_layer_by_layer, table[t]) for t in _RECURRENT if t in table}
     return {t: f for t, f in table.items() if functional_name(target_name(t)) not in LOWERINGS}
+
+
+def _layer_by_layer(
+    whole: Any, x: Tensor, state: Any, params: Sequence[Tensor], biases: bool, layers: int, dropout: float,
+    train: bool, bidirectional: bool, batch_first: bool,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """Unroll a recurrent call with the dropout between its layers, which torch's decomposition forgets."""
+    if not train or dropout == 0 or layers == 1:
+        return tuple(whole(x, state, params, biases, layers, dropout, train, bidirectional, batch_first))
+    width, last = len(params) // layers, []
+    for i in range(layers):
+        rows = slice(i * (1 + bidirectional), (i + 1) * (1 + bidirectional))
+        start = state[rows] if isinstance(state, Tensor) else [part[rows] for part in state]
+        mine = params[i * width : (i + 1) * width]
+        x, *ends = whole(x, start, mine, biases, 1, 0.0, train, bidirectional, batch_first)
+        last.append(ends)
+        x = F.dropout(x, dropout, True) if i < layers - 1 else x
+    return (x, *(torch.cat(parts) for parts in zip(*last, strict=True)))
 
 
 # recurrent cells, which torch has in C++ only
@@ -106,6 +125,7 @@ def _rnn_cell(
 
 
 _ATEN = torch.ops.aten
+_RECURRENT = (_ATEN.rnn_relu.input, _ATEN.rnn_tanh.input, _ATEN.gru.input, _ATEN.lstm.input)
 _CELLS: dict[Any, Any] = {
     _ATEN.gru_cell.default: _gru_cell,
     _ATEN.lstm_cell.default: _lstm_cell,

@@ -242,7 +242,7 @@ def test_bad_input(arguments: dict[str, object], error: type[Exception], match: 
 
 
 def test_a_module_is_to_be_traced_first() -> None:
-    with pytest.raises(TraceError, match="a graph is needed, this is a Sequential; call sg.trace"):
+    with pytest.raises(TraceError, match=r"a graph is needed, this is a Sequential; call sg.trace"):
         analyze(known())  # type: ignore[arg-type]
 
 

@@ -53,6 +53,7 @@ from splinegraph.operators.shape import (
     Roll,
     Slice,
 )
+from splinegraph.operators.training import BatchStatistics, Dropout
 from splinegraph.testing import Sample
 from tests.operators import samples_nonlinear, samples_smooth
 
@@ -143,6 +144,11 @@ LINEAR = [
         BatchNorm(None, None, MEAN, VAR), ((2, 3),), lambda x: F.batch_norm(x, MEAN, VAR),
         name="BatchNorm, no weight",
     ),
+    Sample(
+        BatchStatistics(BatchNorm(GAIN, GAIN, MEAN, VAR, 1e-3, 2)), ((2, 3, 2, 2),),
+        lambda x: F.batch_norm(x, MEAN, VAR, GAIN, GAIN, eps=1e-3), name="BatchStatistics",
+    ),
+    Sample(Dropout(0.5), ((2, 3),), lambda x: F.dropout(x, 0.5, training=False)),
     Sample(
         Normalize(MEAN, VAR, 2), ((2, 3, 2, 2),), lambda x: (x - MEAN.reshape(3, 1, 1)) / VAR.reshape(3, 1, 1),
     ),

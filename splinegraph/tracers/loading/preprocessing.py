@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from splinegraph.core.algebra import prune
-from splinegraph.core.graph import Input, Node, SplineGraph
+from splinegraph.core.graph import Input, Node, SplineGraph, require_graph
 from splinegraph.errors import ShapeError
 from splinegraph.operators.normalizing import LogSoftmax, Softmax
 from splinegraph.operators.preprocessing import Normalize
@@ -49,6 +49,7 @@ def normalized(graph: SplineGraph, mean: Numbers = (), std: Numbers = ()) -> Spl
     >>> [node.operator.label for node in normalized(graph, 0.5, [0.1, 0.2]).operators]
     ['Normalize', 'Linear']
     """
+    require_graph(graph)
     root = graph[graph.inputs[0]]
     if len(graph.inputs) > 1:
         raise ShapeError(
@@ -99,6 +100,7 @@ def logits(graph: SplineGraph) -> tuple[SplineGraph, tuple[str, ...]]:
     >>> [node.operator.label for node in graph.operators], len(notes)
     (['Linear'], 1)
     """
+    require_graph(graph)
     read = {arg for node in graph.operators for arg in node.args}
     outputs, notes = list(graph.outputs), []
     for i, name in enumerate(graph.outputs):

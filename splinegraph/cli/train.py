@@ -1,0 +1,56 @@
+"""`splinegraph train`: train with few labels, and show what the samples without labels are worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from splinegraph.cli.train_options import train_options
+
+__all__ = ["train"]
+
+
+@click.command(short_help="Train a network with few labels and many samples without.")
+@train_options
+@click.pass_context
+def train(
+    ctx: click.Context, /, out: Path | None, resume: Path | None, json_to: str | None, quiet: bool,
+    **asked: Any,
+) -> None:  # fmt: skip
+    """Train a classifier with a few labels and many samples without any.
+
+    The objective is cross entropy on the labelled rows, the error of the reconstruction A[x]^T f(x) of the input by
+    the network itself, and entropy of its predictions. The same network is trained on the labels alone, from the same
+    weights and for as many steps, so that the report shows the gain. --out writes report.json, a folder per run with
+    metrics, checkpoints and a report of its own, and figures. Ctrl-C keeps what is there; --resume goes on.
+
+    Exit codes: 0 complete, 1 partial, 2 bad input.
+
+    \b
+    Examples:
+      splinegraph train --topology small-cnn-mean --data digits --labels 50 --out build/train
+      splinegraph train --model net.py:Net --data photos/ --labels 100 --draws 5 --epochs 50 --out runs/
+      splinegraph train --topology resnet2-32-max --data mnist --preset strong --epochs 100 --device cuda --out runs/
+      splinegraph train --table4 --device cuda --out table4/
+      splinegraph train --resume runs/
+    """
+    from splinegraph.cli.output import results_on_stdout, wrote
+    from splinegraph.cli.train_files import begin, first_process, write_results
+    from splinegraph.cli.train_table import render
+    from splinegraph.cli.train_work import work
+
+    folder, asked = begin(ctx, asked, out, resume, json_to)
+    with results_on_stdout(only=json_to == "-") as write:
+        found = work(ctx.command_path, asked, folder, resume=resume is not None, quiet=quiet)
+        if not first_process():
+            ctx.exit(0 if found.findings.complete else 1)
+        files = write_results(found, folder, json_to, write, figures=asked["figures"])
+    if not quiet and json_to != "-":
+        render(found)
+    for path in files:
+        click.echo(wrote(path), err=json_to == "-")
+    if not found.findings.complete and not quiet:
+        click.echo(f"go on with: --resume {folder}" if folder else "to go on later: --out DIR", err=True)
+    ctx.exit(0 if found.findings.complete else 1)
