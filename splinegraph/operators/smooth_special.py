@@ -169,7 +169,9 @@ class LogNormalCDF(SmoothElementwise):
         return value
 
     def slope(self, x: Tensor, y: Tensor) -> Tensor:
-        return torch.exp(-0.5 * x * x - y) / math.sqrt(2 * math.pi)
+        # as a quotient of densities it loses all digits far left
+        density: Tensor = torch.special.erfcx(-x / math.sqrt(2))
+        return math.sqrt(2 / math.pi) / density
 
 
 @lowers("aten.lgamma.default", "aten.special_gammaln.default")

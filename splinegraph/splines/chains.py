@@ -12,6 +12,9 @@ __all__ = ["chain"]
 GRID = np.linspace(0.0, 1.0, 1025)
 """Where the slope is sampled to guess the knots."""
 
+LONG = 100.0
+"""Width beyond which they are sampled by their distance from the start too."""
+
 
 ROUGH = 3e-3
 """Relative error of a gap that is put up with where speed counts."""
@@ -24,7 +27,11 @@ def chain(function: Univariate, arch: Stretch, start: float, gap: float, most: i
     gap of a chord depends on its two ends only, so that each correction is one pass over the knots. What
     does not settle (near an inflection, where the density ends) is left out.
     """
-    grid = start + (arch.upper - start) * GRID
+    width = arch.upper - start
+    grid = start + width * GRID
+    if width > LONG:
+        grid = np.union1d(grid[:-1], start + np.geomspace(1e-3, width, 1024)[:-1])
+        grid = np.append(grid[grid < arch.upper], arch.upper)
     slopes = function.derivative(grid)
     slopes[-1] = arch.slopes[1]
     rise = np.abs(np.diff(slopes))

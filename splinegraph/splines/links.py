@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from splinegraph.errors import DomainError
 from splinegraph.splines.certifying import slope_points
 from splinegraph.splines.chains import chain
 from splinegraph.splines.sampling import Remembered, sampled
@@ -378,7 +379,13 @@ def _root(function: Callable[[float], float], left: float, right: float, precisi
         return left if abs(function(left)) <= abs(function(right)) else right
     # relative to the end that is nearer to 0, as the other one may be very far
     size = min(abs(left), abs(right)) or min(1.0, right - left)
-    return float(brentq(function, left, right, xtol=1e-17 * size, rtol=precision, maxiter=1000))
+    try:
+        return float(brentq(function, left, right, xtol=1e-17 * size, rtol=precision, maxiter=1000))
+    except ValueError as error:
+        raise DomainError(
+            "no piecewise affine function near this one", where=f"[{left:g}, {right:g}]",
+            why="its value or slope is not a number there", remedy="take another interval",
+        ) from error  # fmt: skip
 
 
 def _far(function: Univariate, ray: Asymptote, start: float, direction: int) -> float:

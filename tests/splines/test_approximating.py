@@ -154,6 +154,24 @@ def test_quick_is_almost_the_best(name: str, function: Univariate, interval: tup
     assert (p.below, p.above) == pytest.approx(certify(function, p, interval), abs=1e-15)
 
 
+@pytest.mark.parametrize("precision", [1e-10, 0.01])
+def test_slow_tails(precision: float) -> None:
+    """Ends that stand for infinity are very far away where a function nears its asymptote like 1 / x."""
+    atan = Univariate(
+        np.arctan, lambda x: 1 / (1 + x * x), (0.0,), (1, 2), values=(-math.pi / 2, math.pi / 2), slopes=(0.0, 0.0)
+    )
+    over = Univariate(lambda x: 1 / x, lambda x: -1 / x**2, domain=(0.0, INF), values=(INF, 0.0), slopes=(-INF, 0.0))
+    assert approximate(atan, pieces=4, precision=precision).error == pytest.approx(0.2035, rel=0.01)
+
+    assert approximate(over, (1.0, INF), pieces=4, precision=precision).error == pytest.approx(1 / 32, rel=0.01)
+
+
+def test_not_a_number_inside() -> None:
+    f = Univariate(lambda x: np.where(x < 1.5, x * x, np.nan), lambda x: np.where(x < 1.5, 2 * x, np.nan))
+    with pytest.raises(SplineGraphError):
+        approximate(f, (1.0, 2.0), pieces=2)
+
+
 def test_convex_and_monotone_functions_stay_so() -> None:
     for precision in (1e-10, 0.01):
         p = approximate(EXP, (-2.0, 1.0), pieces=17, precision=precision)

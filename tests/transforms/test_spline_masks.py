@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import splinegraph as sg
 from splinegraph.core.algebra import prune
+from splinegraph.errors import DomainError
 from splinegraph.transforms.spline.masking import unmasked
 from splinegraph.transforms.spline.spline import _Work
 from splinegraph.transforms.spline.unfolding import unfolded
@@ -85,3 +86,13 @@ def test_which_entries_are_left_out() -> None:
     plain = traced("added", torch.zeros(3, 3))
     same, none = unmasked(plain)
     assert (same is plain, none) == (True, {})
+
+
+def test_other_functions_of_minus_infinity_are_refused() -> None:
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x + torch.tensor([0.0, -torch.inf])).sigmoid()
+
+    graph = sg.trace(Net().eval(), torch.zeros(1, 2))
+    with pytest.raises(DomainError, match="an entry of its argument is infinite"):
+        sg.spline(graph, sg.Box(-torch.ones(2), torch.ones(2)), tol=0.01)

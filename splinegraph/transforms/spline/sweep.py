@@ -277,6 +277,11 @@ def _met(box: Box, smooth: Box, move: Interval) -> tuple[Box, Interval]:
 def _site(graph: SplineGraph, node: Node, args: tuple[Box, ...]) -> Site:
     if not isinstance(node.op, Product):
         (box,) = args
+        if bool((box.lower.isposinf() | box.upper.isneginf()).any()):
+            raise DomainError(
+                f"{node.op.label} cannot be made piecewise affine", where=node.where,
+                why="an entry of its argument is infinite", remedy="give masks a number such as -30 in place of -inf",
+            )  # fmt: skip
         return Site(node, (float(box.lower.min()), float(box.upper.max())))
     ranges = [hull(graph[name], *box) for name, box in zip(node.args, args, strict=True)]
     if not all(bool((low.isfinite() & high.isfinite()).all()) for low, high in ranges):
