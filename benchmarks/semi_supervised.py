@@ -103,7 +103,8 @@ def convex(options: argparse.Namespace, console: Console) -> dict[str, Any]:
     """The convex network beside the unconstrained one."""
     data = load_data("digits")
     settings = settings_of(options, steps=250, labelled_batch=20, unlabelled_batch=50)
-    pairs = [arms(name, data, settings, {"balanced": {}}) for name in (NETWORK, f"{NETWORK}-convex")]
+    ways = {way: TERMS[way] for way in ("balanced", "without R")}
+    pairs = [arms(name, data, settings, ways) for name in (NETWORK, f"{NETWORK}-convex")]
     found = run([arm for both in pairs for arm in both], data, options, 5, console)
     show("digits, convex", found, console)
     return {**told(found, settings, data), "convex beside unconstrained": _beside(found, settings.labels)}
@@ -112,7 +113,7 @@ def convex(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 def _beside(found: Findings, labels: int) -> dict[str, Any]:
     """Return what the convex network gains on the other, way by way."""
     gains = {}
-    for way in ("balanced", SUPERVISED):
+    for way in ("balanced", "without R", SUPERVISED):
         first, second = (found.of(Key(name, labels, way)) for name in (f"{NETWORK}-convex", NETWORK))
         gains[way] = paired([t.accuracy for t in first.values()], [t.accuracy for t in second.values()]).to_dict()
     return gains

@@ -126,15 +126,15 @@ def test_gains_are_paired_by_draw() -> None:
 
     found = Findings(
         (
-            trial("balanced", 0, 0.9), trial(SUPERVISED, 0, 0.7), trial(SUPERVISED, 1, 0.5), trial("balanced", 1, 0.8),
-            trial("balanced", 2, 0.1), trial("other", 0, 0.85), trial(SUPERVISED, 2, 0.9, complete=False),
+            trial("balanced", 0, 0.9), trial(SUPERVISED, 2, 0.0), trial(SUPERVISED, 1, 0.5), trial("balanced", 1, 0.8),
+            trial("balanced", 2, 0.1), trial("other", 0, 0.85), trial(SUPERVISED, 0, 0.9, complete=False),
         ),
         9,
     )  # fmt: skip
     gain = found.gain(Key("net", 50, "balanced"))
     assert gain is not None
-    assert gain.draws == 2  # the third draw has no baseline that is done
-    assert gain.mean == pytest.approx(0.25)
+    assert gain.draws == 2  # the first draw has no baseline that is done
+    assert gain.mean == pytest.approx(0.2)
     assert found.gain(Key("net", 50, SUPERVISED)) is None
     beside = found.gain(Key("net", 50, "balanced"), over="other")
     assert beside is not None

@@ -108,6 +108,8 @@ class Closing:
 
     def _write(self, result: TrainingResult, folder: Path, images: Tensor | None) -> None:
         write_json(result, folder / REPORT)
+        if not self.run.settings.figures:
+            return
         drawn: dict[str, Any] = {"confusion": figures.plot_confusion(result.confusion, self.data.names or None).figure}
         if result.curve:
             losses = [point.losses for point in result.curve]
