@@ -54,6 +54,7 @@ SHAPES = [
     row("dropout", lambda x: F.dropout(x, 0.5, training=False) * 2),
     row("feature_dropout", lambda x: F.dropout2d(x, 0.5, training=False) * 2, (2, 3, 3)),
     row("alpha_dropout", lambda x: F.alpha_dropout(x, 0.5, training=False) * 2),
+    row("feature_alpha_dropout", lambda x: F.feature_alpha_dropout(x, 0.5, training=False) * 2),
     row("native_dropout", lambda x: aten.native_dropout(x, 0.5, False)[0] * 2),
     row("to.dtype", lambda x: (x > 0).to(x.dtype) * x),
     row("to.dtype", lambda x: x.double() * 2),
