@@ -73,7 +73,10 @@ def begin(
 def keep_request(asked: Mapping[str, Any], folder: Path) -> None:
     """Write what was asked for, so that --resume can go on."""
     make_folder(folder)
-    write_json({"format": FORMAT, "request": _plain(asked)}, folder / REQUEST)
+    try:
+        write_json({"format": FORMAT, "request": _plain(asked)}, folder / REQUEST)
+    except ValueError as error:  # JSON has no word for them
+        raise DataError("an option is infinite or not a number", remedy="give finite numbers") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -164,6 +164,8 @@ def test_the_table_of_the_paper(run: Run) -> None:
         (["--topology", "small-cnn-mean", "--data", "digits", "--preset", "balansed"], "balanced"),
         (["--topology", "small-cnn-mean", "--data", "digits", "--device", "cuda:9"], "no device 'cuda:9'"),
         (["--topology", "small-cnn-mean", "--data", "digits", "--epochs", "1", "--steps", "1"], "give one"),
+        (["--topology", "small-cnn-mean", "--data", "digits", "--device", "meta"], "no training on 'meta'"),
+        (["--topology", "small-cnn-mean", "--data", "digits", "--alpha", "nan", "--out", "out"], "infinite or not a"),
         (["--resume", "nowhere"], "cannot go on in nowhere"),
     ],
 )

@@ -109,6 +109,9 @@ def device_for(device: str) -> torch.device:
         found = torch.device(device)
     except RuntimeError as error:
         raise SplineGraphError(f"no device {device!r}", remedy="give 'cpu' or 'cuda'") from error
+    if found.type not in ("cpu", "cuda"):
+        why = "training runs on CPUs and CUDA devices"
+        raise SplineGraphError(f"no training on {device!r}", why=why, remedy="give 'cpu' or 'cuda'")
     there = torch.cuda.device_count() if found.type == "cuda" else 1
     if found.type == "cuda" and (found.index or 0) >= there:
         why = f"torch {torch.__version__} sees {there} CUDA devices"

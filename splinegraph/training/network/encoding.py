@@ -11,9 +11,10 @@ from torch import Tensor
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.operator import Operator, Piece
 from splinegraph.core.walk import walk, walk_back
+from splinegraph.errors import ShapeError
 from splinegraph.operators.training import BatchStatistics, TrainedOperator
 
-__all__ = ["Encoded", "encode", "encode_by_autograd", "reconstruct_by_autograd"]
+__all__ = ["Encoded", "encode", "encode_by_autograd", "first_output", "reconstruct_by_autograd"]
 
 
 class Encoded(NamedTuple):
@@ -123,10 +124,21 @@ def encode_by_autograd(graph: SplineGraph, x: Tensor, layers: Sequence[str]) -> 
     return _encoded(graph, x, logits, reconstruction, layers, seen, dict(zip(layers, pulled, strict=True)))
 
 
-def reconstruct_by_autograd(model: Callable[[Tensor], Tensor], x: Tensor) -> Encoded:
+def reconstruct_by_autograd(model: Callable[[Tensor], object], x: Tensor) -> Encoded:
     """Return logits and reconstruction of a model that has no graph."""
-    logits, (reconstruction,) = _differentiate(model, x, list)
+    logits, (reconstruction,) = _differentiate(lambda leaf: first_output(model(leaf)), x, list)
     return Encoded(logits, torch.zeros_like(x) if reconstruction is None else reconstruction.to(x.dtype))
+
+
+def first_output(value: object) -> Tensor:
+    """Return the logits among what a model gives: its value, or the first of several."""
+    found = value[0] if isinstance(value, (tuple, list)) and value else value
+    if not isinstance(found, Tensor):
+        raise ShapeError(
+            f"the model gives a {type(found).__name__} where logits are expected",
+            remedy="wrap it in a module that returns its logits, or a tuple that begins with them",
+        )
+    return found
 
 
 def _differentiate(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from splinegraph.errors import ShapeError, SplineGraphError, TrainingModeError
-from splinegraph.training.network.encoding import Encoded
+from splinegraph.training.network.encoding import Encoded, first_output
 from splinegraph.training.network.modes import Mode, open_mode
 
 __all__ = ["SplineNetwork"]
@@ -109,9 +109,7 @@ class SplineNetwork(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Return f(x) alone, by the model's own forward pass."""
-        value: Any = self.model(x)
-        logits: Tensor = value if isinstance(value, Tensor) else value[0]
-        return logits
+        return first_output(self.model(x))
 
     def _check(self, x: Tensor) -> None:
         """Raise if the input would be cast or moved behind the user's back."""
