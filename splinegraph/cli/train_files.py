@@ -55,9 +55,11 @@ def begin(
     given = {name for name in asked if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if resume is None:
         from splinegraph.cli.train_plan import defaults
-        from splinegraph.training.engine.trainer import METRICS
+        from splinegraph.training.engine.trainer import CHECKPOINT
 
-        if folder is not None and first_process() and any(folder.glob(f"*/*-labels/*/*/{METRICS}")):
+        # a training that stopped before its first checkpoint has nothing to lose
+        worth = (path for name in (CHECKPOINT, REPORT) for path in (folder or Path()).glob(f"*/*-labels/*/*/{name}"))
+        if folder is not None and first_process() and any(worth):
             raise DataError(
                 f"{folder} holds a training", remedy=f"go on with --resume {folder}, or name another folder"
             )

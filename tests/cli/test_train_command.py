@@ -181,6 +181,12 @@ def test_bad_input_is_one_line(run: Run, arguments: list[str], says: str) -> Non
     assert "rror" in last[-1]
 
 
+def test_a_training_that_fails_at_once_leaves_its_folder_free(run: Run) -> None:
+    assert own(run, "--out", "out", "--learning-rate", "1e30", "--no-baseline").exit_code == 2
+    result = own(run, "--out", "out", "--no-baseline")
+    assert result.exit_code == 0, result.output
+
+
 def test_a_folder_holds_one_training(run: Run) -> None:
     assert own(run, "--out", "out", "--alpha", 2).exit_code == 2  # which is no training: the folder is still free
     assert own(run, "--out", "out", "--no-baseline", "--quiet").exit_code == 0
