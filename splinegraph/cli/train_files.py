@@ -58,8 +58,8 @@ def begin(
         from splinegraph.training.engine.trainer import CHECKPOINT
 
         # a training that stopped before its first checkpoint has nothing to lose
-        worth = (path for name in (CHECKPOINT, REPORT) for path in (folder or Path()).glob(f"*/*-labels/*/*/{name}"))
-        if folder is not None and first_process() and any(worth):
+        kept = {CHECKPOINT, REPORT}
+        if folder is not None and first_process() and any(p.name in kept for p in folder.glob("*/*-labels/*/*/*")):
             raise DataError(
                 f"{folder} holds a training", remedy=f"go on with --resume {folder}, or name another folder"
             )

@@ -51,12 +51,13 @@ def exportable(model: nn.Module) -> Iterator[None]:
 
 def with_owners(graph: SplineGraph, model: nn.Module) -> SplineGraph:
     """Return the graph with every batch norm tied to the module that called it."""
+    modules = dict(model.named_modules())
 
     def owned(node: Node) -> Node:
         operator = node.operator
         if not isinstance(operator, BatchStatistics):
             return node
-        owner = dict(model.named_modules()).get(node.module)
+        owner = modules.get(node.module)
         if not isinstance(owner, _BatchNorm) or owner.running_mean is not operator.fixed.mean:
             return node
         return replace(node, operator=replace(operator, owner=owner))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from splinegraph.tracers.exporting import quiet
 from splinegraph.tracers.loading.naming import reason
+from splinegraph.tracers.modes import evaluating
 
 __all__ = ["first_layer", "first_that_runs", "question", "told_by", "try_shape", "vocabulary"]
 
@@ -67,24 +67,13 @@ def question(name: str, layer: nn.Module) -> tuple[str, str]:
     return f"{kind} does not tell it", "1,28,28"
 
 
-@contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
-    modes = [(part, part.training) for part in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
-
-
 def _failure(model: Any, args: Sequence[Any]) -> str:
     """Run a module once in eval mode and return why it fails, '' if it does not."""
     if not isinstance(model, nn.Module):
         return ""
     copies = [x.clone() if isinstance(x, Tensor) else x for x in args]  # which the model may change
     try:
-        with _eval_mode(model), torch.no_grad(), quiet():
+        with evaluating(model), torch.no_grad(), quiet():
             model(*copies)
     except Exception as error:  # noqa: BLE001  # whatever it is, this guess is wrong
         return reason(error)

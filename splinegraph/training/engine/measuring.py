@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from splinegraph.tracers.modes import evaluating
 from splinegraph.training.engine.memory import is_out_of_memory
-from splinegraph.training.engine.modes import evaluating
 from splinegraph.training.network import SplineNetwork
 
 __all__ = ["accuracy_of", "confusion_of", "predictions", "reconstructions"]

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from splinegraph.errors import SplineGraphError
+from splinegraph.tracers.modes import evaluating
 from splinegraph.training.datasets.batches import Loaders
 from splinegraph.training.datasets.data import TrainingData
 from splinegraph.training.datasets.labels import LabelDraw
 from splinegraph.training.engine.averaging import MovingAverage
 from splinegraph.training.engine.measuring import accuracy_of, predictions
-from splinegraph.training.engine.modes import evaluating
 from splinegraph.training.engine.processes import Processes
 from splinegraph.training.engine.randomness import random_state, restore_random_state, seed_all
 from splinegraph.training.engine.results import Measured

@@ -18,9 +18,9 @@ from splinegraph.analyses.regions.enumerate import enumerate_regions
 from splinegraph.core.domains.plane import Plane
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import DomainError, ShapeError
+from splinegraph.tracers.modes import evaluating
 from splinegraph.tracers.tracing import trace
 from splinegraph.training.engine.facts import SplineFacts, spline_facts
-from splinegraph.training.engine.modes import evaluating
 from splinegraph.training.engine.slices import SlicePicture, changed_units, save_animation, slice_picture
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from torch import nn
 from splinegraph.analyses.regions.interrupts import stopping
 from splinegraph.core.files import check_folder, make_folder
 from splinegraph.errors import ShapeError, SplineGraphError
+from splinegraph.tracers.modes import evaluating
 from splinegraph.training.datasets.batches import Loaders, loaders
 from splinegraph.training.datasets.data import TrainingData
 from splinegraph.training.datasets.labels import LabelDraw, draw_labels
@@ -23,7 +24,6 @@ from splinegraph.training.engine.checkpoints import architecture, check_belongs,
 from splinegraph.training.engine.closing import Closing
 from splinegraph.training.engine.memory import is_out_of_memory, too_large
 from splinegraph.training.engine.metrics import Metrics
-from splinegraph.training.engine.modes import evaluating
 from splinegraph.training.engine.processes import join
 from splinegraph.training.engine.randomness import random_state, restore_random_state, seed_all
 from splinegraph.training.engine.results import Progress, TrainingResult

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
 from splinegraph.analyses.robustness.penalty import ContractionPenalty
 from splinegraph.core.linearization import Linearization
+from splinegraph.tracers.modes import evaluating
 from splinegraph.tracers.tracing import trace
 
 __all__ = ["Constraints"]
@@ -29,7 +27,7 @@ class Constraints:
 
     def __init__(self, model: nn.Module, example: Tensor, norm: float) -> None:
         self._held = _tensors(model)
-        with _evaluated(model):
+        with evaluating(model):
             self.graph = trace(model, example)
         self._product = ContractionPenalty(self.graph, norm, steps=5)  # its vectors stay from step to step
 
@@ -61,15 +59,3 @@ class Constraints:
 
 def _tensors(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
-
-
-@contextmanager
-def _evaluated(model: nn.Module) -> Iterator[None]:
-    """Put a model in evaluation mode, then every part of it back in its own mode."""
-    modes = [(part, part.training) for part in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
