@@ -87,3 +87,23 @@ def test_the_gpu_benchmark_in_short(tmp_path: Path) -> None:
     assert {arm["network"] for arm in found["table4"]["arms"]} == {"small-cnn-max", "resnet3-16-mean"}
     options = argparse.Namespace(out=tmp_path, device="cpu", short=True)
     assert gpu.call("strong", options)[:2] == ["train", "--resume"]
+
+
+def test_the_gain_on_mnist_is_told_beside_the_best_of_the_labels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def planted(arms: list[Arm], data: Any, draws: int, **_: Any) -> Findings:
+        assert all(arm.settings.preset == SUPERVISED for arm in arms[1:])
+        assert [arm.settings.learning_rate for arm in arms[1:]] == list(semi_supervised.RATES)
+        rates = {0.005: 0.6, 0.002: 0.7, 0.001: 0.65, 0.0005: 0.5}
+        trials = [
+            Trial(a.key, d, (0.9 if a.way == "balanced" else rates[a.settings.learning_rate]) + 0.01 * d, True)
+            for d in range(draws)
+            for a in arms
+        ]
+        return Findings(tuple(trials), len(trials))
+
+    monkeypatch.setattr(semi_supervised, "study", planted)
+    monkeypatch.setattr(semi_supervised, "load_data", lambda path: load_data("digits"))
+    monkeypatch.setenv(semi_supervised.MNIST, "mnist.npz")
+    found = semi_supervised.mnist(argparse.Namespace(draws=3, steps=2, device=None), Console(quiet=True))
+    assert found["best of the labels alone"] == "supervised, rate 0.002"
+    assert found["gain on it"]["mean"] == pytest.approx(0.2)
