@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from splinegraph.analyses.lipschitz.bound import LipschitzBound
     from splinegraph.analyses.lipschitz.certificate import Certificate, load_certificate
     from splinegraph.analyses.lipschitz.lipschitz import lipschitz
+    from splinegraph.analyses.measures.activity import Activity, activity
+    from splinegraph.analyses.measures.gap import (
+        GeneralizationGap,
+        TopologySelection,
+        generalization_gap,
+        topology_selection,
+    )
+    from splinegraph.analyses.measures.sharpness import Sharpness, sharpness
+    from splinegraph.analyses.measures.smoothness import Smoothness, smoothness
     from splinegraph.analyses.regions.chords.chords import Chords, chords
     from splinegraph.analyses.regions.counting import count_bound
     from splinegraph.analyses.regions.enumerate import enumerate_regions
@@ -67,6 +76,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActivationPattern",
+    "Activity",
     "AdversarialDistance",
     "AffineMap",
     "AffineSpline",
@@ -84,6 +94,7 @@ __all__ = [
     "DataSource",
     "Difference",
     "Factors",
+    "GeneralizationGap",
     "Inference",
     "LipschitzBound",
     "LocalRegion",
@@ -100,6 +111,8 @@ __all__ = [
     "Report",
     "Segment",
     "Sensitivity",
+    "Sharpness",
+    "Smoothness",
     "Spline1d",
     "SplineGraph",
     "SplineGraphError",
@@ -107,10 +120,12 @@ __all__ = [
     "SplineSpace",
     "SplineSubstitution",
     "Status",
+    "TopologySelection",
     "Verdict",
     "Verdicts",
     "Verification",
     "Witness",
+    "activity",
     "adversarial_step",
     "affine_map",
     "analyze",
@@ -126,6 +141,7 @@ __all__ = [
     "difference_of_convex",
     "enumerate_regions",
     "factors",
+    "generalization_gap",
     "inference",
     "latex",
     "lipschitz",
@@ -144,9 +160,12 @@ __all__ = [
     "sample_regions",
     "save_figure",
     "sensitivity_ratio",
+    "sharpness",
+    "smoothness",
     "softmax_constant",
     "softmax_lipschitz",
     "spline",
+    "topology_selection",
     "trace",
     "write_gexf",
     "write_graphml",
@@ -168,6 +187,10 @@ _WHERE = {
     "analyses.lipschitz.bound": ("LipschitzBound",),
     "analyses.lipschitz.certificate": ("Certificate", "load_certificate"),
     "analyses.lipschitz.lipschitz": ("lipschitz",),
+    "analyses.measures.activity": ("Activity", "activity"),
+    "analyses.measures.gap": ("GeneralizationGap", "TopologySelection", "generalization_gap", "topology_selection"),
+    "analyses.measures.sharpness": ("Sharpness", "sharpness"),
+    "analyses.measures.smoothness": ("Smoothness", "smoothness"),
     "analyses.regions.chords.chords": ("Chords", "chords"),
     "analyses.regions.counting": ("count_bound",),
     "analyses.regions.enumerate": ("enumerate_regions",),

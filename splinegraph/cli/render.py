@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from splinegraph.analyses.report.convexity import ConvexitySection
 from splinegraph.analyses.report.graph import GraphSection, InputsSection, NodeRow
 from splinegraph.analyses.report.lipschitz import LipschitzSection
 from splinegraph.analyses.report.maps import BoundarySection, MapsSection
+from splinegraph.analyses.report.measures import MeasuresSection
 from splinegraph.analyses.report.regions import RegionsSection
 from splinegraph.analyses.report.report import Report
 from splinegraph.analyses.report.units import CodesSection, LayerUnits, UnitsSection
 from splinegraph.analyses.report.values import Failed, Section, plural
+from splinegraph.cli.render_measures import render_measures
+from splinegraph.cli.render_pieces import WIDE, fill, section_title, text_table
 
 __all__ = ["render", "render_graph", "render_heading"]
 
-ROWS = 40
-"""Longest table; a longer one is cut in the middle."""
-
-WIDE = 100
-"""Columns from which a table shows what is told elsewhere too."""
-
 NAME = 16
 """Longest name of a class in a table."""
-
-T = TypeVar("T")
 
 
 def render(report: Report, *, saved: bool = False, console: Console | None = None) -> None:
@@ -45,52 +38,10 @@ def render(report: Report, *, saved: bool = False, console: Console | None = Non
         elif type(section) in RENDERERS:
             RENDERERS[type(section)](console, section, hint)
         else:
-            _title(console, name, section.headline)
+            section_title(console, name, section.headline)
     if not report.complete:
         why = "interrupted" if report.interrupted else "some sections failed"
         console.print(Text(f"\n{why}: this report is incomplete", style="bold red"))
-
-
-# pieces
-
-
-def _title(console: Console, name: str, text: str, style: str = "") -> None:
-    console.print()
-    line = Table.grid(padding=(0, 2))
-    line.add_column(no_wrap=True, style="bold", min_width=8)
-    line.add_column(style=style)
-    line.add_row(name, text)
-    console.print(line)
-
-
-def _table(left: Sequence[str], right: Sequence[str] = (), last: Sequence[str] = ()) -> Table:
-    """Return an empty table with columns of text, of numbers, and of text again.
-
-    Where the terminal is too narrow the text gives way, never the numbers.
-    """
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    for heading in left:
-        table.add_column(heading, overflow="fold")
-    for heading in right:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in last:
-        table.add_column(heading, no_wrap=True)
-    return table
-
-
-def _fill(console: Console, table: Table, rows: Sequence[T], cells: Callable[[T], Sequence[Any]], hint: str) -> None:
-    """Add rows, leaving out the middle of a long list if a hint says where it is, and print the table indented."""
-    cut = len(rows) - ROWS + 1 if hint and len(rows) > ROWS else 0
-    head = (ROWS - 1) // 2 if cut else len(rows)
-    for row in rows[:head]:
-        table.add_row(*cells(row))
-    if cut:
-        table.add_row(Text(f"… {cut} more", style="dim"))
-        for row in rows[head + cut :]:
-            table.add_row(*cells(row))
-    console.print(Padding(table, (0, 0, 0, 2), expand=False))
-    if cut:
-        console.print(Text(f"  {cut} rows are left out; {hint}", style="dim"))
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -116,7 +67,7 @@ def render_graph(console: Console, section: GraphSection, hint: str = "") -> Non
     render_heading(console, section)
     console.print()
     wide = console.width >= WIDE
-    table = _table(["node", "operator", "shape", "kind", "module", *["source"] * wide])
+    table = text_table(["node", "operator", "shape", "kind", "module", *["source"] * wide])
 
     def cells(row: NodeRow) -> list[Any]:
         style = "" if row.kind in ("exact", "") else "yellow"
@@ -124,26 +75,28 @@ def render_graph(console: Console, section: GraphSection, hint: str = "") -> Non
         found = [row.name, row.operator, row.shape, Text(row.kind, style=style), row.module + step]
         return [*found, row.source] if wide else found
 
-    _fill(console, table, section.nodes, cells, hint)
+    fill(console, table, section.nodes, cells, hint)
 
 
 def _inputs(console: Console, section: InputsSection, hint: str) -> None:
-    _title(console, "inputs", section.headline, "yellow" if section.random else "")
+    section_title(console, "inputs", section.headline, "yellow" if section.random else "")
 
 
 def _units(console: Console, section: UnitsSection, hint: str) -> None:
-    _title(console, "units", section.headline)
+    section_title(console, "units", section.headline)
     if not section.layers:
         return
     wide = console.width >= WIDE
-    table = _table(["node", *["operator"] * wide], ["units", "pieces", "dead", "always on"], ["share of each piece"])
+    table = text_table(
+        ["node", *["operator"] * wide], ["units", "pieces", "dead", "always on"], ["share of each piece"]
+    )
 
     def cells(layer: LayerUnits) -> list[Any]:
         pieces = str(layer.pieces) if layer.pieces else "∞"
         counts = [Text(str(n), style="yellow" if n else "dim") for n in (layer.dead, layer.always_on)]
         return [layer.name, *[layer.operator] * wide, str(layer.units), pieces, *counts, _shares(layer)]
 
-    _fill(console, table, section.layers, cells, hint)
+    fill(console, table, section.layers, cells, hint)
     if section.dead or section.always_on:
         console.print(Text("  dead: the same number for all samples; always on: never switches, not flat", style="dim"))
 
@@ -157,15 +110,15 @@ def _shares(layer: LayerUnits) -> str:
 
 
 def _codes(console: Console, section: CodesSection, hint: str) -> None:
-    _title(console, "codes", section.headline)
+    section_title(console, "codes", section.headline)
 
 
 def _boundary(console: Console, section: BoundarySection, hint: str) -> None:
-    _title(console, "boundary", section.headline)
+    section_title(console, "boundary", section.headline)
 
 
 def _maps(console: Console, section: MapsSection, hint: str) -> None:
-    _title(console, "maps", section.headline, "" if section.kind == "exact" else "yellow")
+    section_title(console, "maps", section.headline, "" if section.kind == "exact" else "yellow")
     if not section.rows:
         return
     labels = any(row.label is not None for row in section.rows)
@@ -173,7 +126,9 @@ def _maps(console: Console, section: MapsSection, hint: str) -> None:
     named = any(row.label_name or row.output_name for row in section.rows)
     last = [""] * any(row.boundary for row in section.rows)
     first = ["sample", *["label"] * labels, "c"]
-    table = _table(first, numbers, last) if named else _table([], [*first, *numbers], last)  # names can be folded
+    table = (
+        text_table(first, numbers, last) if named else text_table([], [*first, *numbers], last)
+    )  # names can be folded
 
     def cells(row: Any) -> list[Any]:
         wrong = section.judged and row.label is not None and row.label != row.output
@@ -183,20 +138,20 @@ def _maps(console: Console, section: MapsSection, hint: str) -> None:
         found = [str(row.sample), *[label] * labels, output, *numbers, f"{row.error:.0e}"]
         return [*found, Text("boundary" * row.boundary, style="dim")] if last else found
 
-    _fill(console, table, section.rows, cells, hint)
+    fill(console, table, section.rows, cells, hint)
     console.print(Text("  c: largest output; A_c: its template; <A_c, x>: template matching value", style="dim"))
 
 
 def _regions(console: Console, section: RegionsSection, hint: str) -> None:
-    _title(console, "regions", section.headline, "dim" if section.cells is None and not section.chords else "")
+    section_title(console, "regions", section.headline, "dim" if section.cells is None and not section.chords else "")
 
 
 def _lipschitz(console: Console, section: LipschitzSection, hint: str) -> None:
-    _title(console, "lipschitz", section.headline, "dim" if section.domain is None else "")
+    section_title(console, "lipschitz", section.headline, "dim" if section.domain is None else "")
 
 
 def _convexity(console: Console, section: ConvexitySection, hint: str) -> None:
-    _title(console, "convexity", section.headline, "dim" if section.counts is None else "")
+    section_title(console, "convexity", section.headline, "dim" if section.counts is None else "")
 
 
 def _class(number: int, name: str | None) -> str:
@@ -216,5 +171,6 @@ RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {
     RegionsSection: _regions,
     LipschitzSection: _lipschitz,
     ConvexitySection: _convexity,
+    MeasuresSection: render_measures,
 }
 """How each kind of section is shown."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from splinegraph.analyses.provenance import Provenance
-from splinegraph.analyses.report import convexity, lipschitz, maps, regions, units  # noqa: F401
+from splinegraph.analyses.report import convexity, lipschitz, maps, measures, regions, units  # noqa: F401
 
 # each of these modules registers its sections
 from splinegraph.analyses.report import graph as graph_sections  # noqa: F401
