@@ -16,6 +16,8 @@ READY := $(VENV)/.ready-$(subst =,-,$(notdir $(TORCH)))
 
 # Small matrices: a second thread per test worker only costs.
 test slow: export OMP_NUM_THREADS ?= 1
+# Two workers and many short processes import the package: let it be compiled once, whatever the machine is set to.
+test slow: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo test slow lint types bench coverage clean
 
@@ -31,6 +33,7 @@ demo: $(READY) ## analyze a trained network; results in build/demo
 	$(VENV)/bin/splinegraph analyze examples/digits_cnn.py --data examples/digits.npz --out build/demo
 
 test: $(READY) ## run the tests and the examples in docstrings
+	@$(PY) -m compileall -q -j 2 splinegraph
 	$(PY) -m pytest -n 2 --dist loadfile -m "not slow"
 
 slow: $(READY) ## run the tests that take longer

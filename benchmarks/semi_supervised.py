@@ -120,20 +120,23 @@ def ablation(options: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def convex(options: argparse.Namespace, console: Console) -> dict[str, Any]:
-    """The convex network beside the unconstrained one."""
+    """The convex network beside the unconstrained one, with the squared and with the cosine reconstruction error."""
     data = load_data("digits")
     settings = settings_of(options, steps=250, labelled_batch=20, unlabelled_batch=50)
-    ways = {way: TERMS[way] for way in ("balanced", "without R")}
+    ways = {**{way: TERMS[way] for way in ("balanced", "without R")}, "balanced, cosine": {"form": "cosine"}}
     pairs = [arms(name, data, settings, ways) for name in (NETWORK, f"{NETWORK}-convex")]
     found = run([arm for both in pairs for arm in both], data, options, 5, console)
     show("digits, convex", found, console)
-    return {**told(found, settings, data), "convex beside unconstrained": _beside(found, settings.labels)}
+    return {
+        **told(found, settings, data),
+        "convex beside unconstrained": _beside(found, settings.labels, [*ways, SUPERVISED]),
+    }
 
 
-def _beside(found: Findings, labels: int) -> dict[str, Any]:
+def _beside(found: Findings, labels: int, ways: Sequence[str]) -> dict[str, Any]:
     """Return what the convex network gains on the other, way by way."""
     gains = {}
-    for way in ("balanced", "without R", SUPERVISED):
+    for way in ways:
         first, second = (found.of(Key(name, labels, way)) for name in (f"{NETWORK}-convex", NETWORK))
         gains[way] = paired([t.accuracy for t in first.values()], [t.accuracy for t in second.values()]).to_dict()
     return gains
@@ -158,6 +161,9 @@ class Lines:
     def ended(self, trial: Any) -> None:
         seconds = trial.report["seconds"]
         self.console.print(f"  {trial.key}, draw {trial.draw}: {100 * trial.accuracy:.2f} %, {seconds:.0f} s")
+
+    def failed(self, failure: Any) -> None:
+        raise RuntimeError(f"{failure.key}, draw {failure.draw}: {failure.why}")
 
 
 def run(ways: Sequence[Arm], data: TrainingData, options: argparse.Namespace, draws: int, console: Console) -> Findings:

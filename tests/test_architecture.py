@@ -53,20 +53,26 @@ def _is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
+def _statements(node: ast.AST, *, lazy: bool = True) -> Iterator[ast.stmt]:
+    """Yield the statements that run, those inside functions only if `lazy`. Expressions, most nodes, hold none."""
+    for field in ("body", "handlers", "cases", "orelse", "finalbody"):
+        for child in getattr(node, field, ()):
+            if _is_type_checking(child):
+                continue
+            if isinstance(child, ast.stmt):  # else it is a handler or a case
+                yield child
+            if lazy or not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield from _statements(child, lazy=lazy)
+
+
 def _imports(node: ast.AST, *, lazy: bool = True) -> Iterator[tuple[str, ast.stmt]]:
     """Yield (dotted name, statement) of the imports that run; those inside functions only if `lazy`."""
-    for child in ast.iter_child_nodes(node):
-        if _is_type_checking(child) or (
-            not lazy and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        ):
-            continue
-        if isinstance(child, ast.Import):
-            yield from ((alias.name, child) for alias in child.names)
-        elif isinstance(child, ast.ImportFrom):
+    for statement in _statements(node, lazy=lazy):
+        if isinstance(statement, ast.Import):
+            yield from ((alias.name, statement) for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
             # `from splinegraph.operators import base` names a module by its last part
-            yield from ((f"{child.module}.{alias.name}", child) for alias in child.names)
-        else:
-            yield from _imports(child, lazy=lazy)
+            yield from ((f"{statement.module}.{alias.name}", statement) for alias in statement.names)
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ def _facts(path: Path) -> Facts:
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
     found = list(_imports(tree))
-    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    functions = (node for node in _statements(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return Facts(
         len(text.splitlines()),
         tuple(name for name, _ in found),
@@ -176,6 +182,18 @@ def test_the_checks_see_through_functions_and_type_checking() -> None:
     names = [name for name, _ in _imports(ast.parse(source))]
     assert names == ["a", "c", "d.e"]
     assert [name for name, _ in _imports(ast.parse(source), lazy=False)] == ["a", "d.e"]
+
+
+def test_the_checks_see_into_every_compound_statement() -> None:
+    source = (
+        "try:\n import a\nexcept E:\n import b\nelse:\n import c\nfinally:\n import d\n"
+        "match x:\n case 1:\n  import e\n"
+        "with y:\n for i in z:\n  import f\n else:\n  import g\n"
+        "if u: pass\nelif v:\n while w:\n  import h\n"
+        "class C:\n import i\n async def m(self):\n  import j\n"
+    )
+    assert [name for name, _ in _imports(ast.parse(source))] == list("abcdefghij")
+    assert [name for name, _ in _imports(ast.parse(source), lazy=False)] == list("abcdefghi")
 
 
 def test_import_splinegraph_is_light() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from splinegraph.errors import DataError
 if TYPE_CHECKING:
     from splinegraph.cli.train_work import Trained
 
-__all__ = ["REQUEST", "begin", "first_process", "keep_request", "write_results"]
+__all__ = ["REQUEST", "begin", "keep_request", "write_results"]
 
 REQUEST = "request.json"
 """What a folder was begun with."""
@@ -27,13 +26,8 @@ REPORT = "report.json"
 
 FORMAT = "splinegraph train request 1"
 
-MAY_CHANGE = frozenset({"device", "draws", "figures", "probe"})
+MAY_CHANGE = frozenset({"checkpoint_every", "device", "draws", "figures", "probe"})
 """What may be given beside --resume."""
-
-
-def first_process() -> bool:
-    """Whether this is the one of the processes of torchrun that prints and writes."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def begin(
@@ -55,11 +49,12 @@ def begin(
     given = {name for name in asked if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if resume is None:
         from splinegraph.cli.train_plan import defaults
+        from splinegraph.training.engine.processes import rank
         from splinegraph.training.engine.trainer import CHECKPOINT
 
         # a training that stopped before its first checkpoint has nothing to lose
         kept = {CHECKPOINT, REPORT}
-        if folder is not None and first_process() and any(p.name in kept for p in folder.glob("*/*-labels/*/*/*")):
+        if folder is not None and not rank() and any(p.name in kept for p in folder.glob("*/*-labels/*/*/*")):
             raise DataError(
                 f"{folder} holds a training", remedy=f"go on with --resume {folder}, or name another folder"
             )
@@ -69,7 +64,7 @@ def begin(
     if changed:
         option = next(param.opts[0] for param in ctx.command.params if param.name == changed[0])
         raise click.UsageError(f"{option} differs from what {resume} was begun with; leave it out, or begin anew")
-    return folder, held | {name: asked[name] for name in given & MAY_CHANGE}
+    return folder, {**asked, **held, **{name: asked[name] for name in given & MAY_CHANGE}}
 
 
 def keep_request(asked: Mapping[str, Any], folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import click
 
 from splinegraph.cli.options import add_options
 
-__all__ = ["train_options"]
+__all__ = ["TrainCommand", "train_options"]
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -55,6 +56,19 @@ def _fields(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) 
     return found
 
 
+def _clip(ctx: click.Context, param: click.Parameter, given: str) -> float | None:
+    """Read a norm; 0 and `none` are none."""
+    try:
+        norm = 0.0 if given.strip().lower() == "none" else float(given)
+    except ValueError:
+        norm = math.nan
+    if not (math.isfinite(norm) and norm >= 0):
+        raise click.BadParameter(f"{given!r} is no norm, such as 1, and not none")
+    return norm or None
+
+
+_POSITIVE = click.FloatRange(min=0, min_open=True)
+
 _WHAT = (
     click.option(
         "--topology", "topologies", multiple=True, metavar="NAME",
@@ -91,55 +105,34 @@ _WHAT = (
         "--draws", type=click.IntRange(min=1), metavar="N",
         help="Draws of the labelled samples, each with weights of its own. Default: 1, with --table4 5.",
     ),
-    click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Of the first draw."),
+    click.option(
+        "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, metavar="N", help="Of the first draw."
+    ),
 )  # fmt: skip
 
-_HOW = (
+_OBJECTIVE = (
     click.option(
         "--preset", metavar="NAME",
-        help="Objective: paper, balanced, strong, unsupervised, clustering. Default: balanced, with --table4 paper.",
+        help="paper, balanced, strong, unsupervised, clustering. Default: balanced, with --table4 paper.",
     ),
-    click.option("--alpha", type=float, help="Weight of cross entropy, in [0, 1]; in place of the preset's."),
-    click.option("--beta", type=float, help="Share of reconstruction in the rest, in [0, 1]; the rest is entropy's."),
+    click.option("--alpha", type=float, metavar="WEIGHT", help="Of cross entropy, in [0, 1]; replaces the preset's."),
+    click.option(
+        "--beta", type=float, metavar="SHARE",
+        help="Of reconstruction in the rest, in [0, 1]; what is left is entropy's.",
+    ),
     click.option(
         "--gamma", callback=_gamma, multiple=True, metavar="[LAYER=]WEIGHT",
-        help="Weight of the reconstruction of a layer, `input` or a node or module that all paths run through; may be "
+        help="Of the reconstruction of a layer, `input` or a node or module that all paths run through; may be "
         "repeated.",
     ),
     click.option(
         "--objective", callback=_fields, multiple=True, metavar="NAME=VALUE",
-        help="Any other option of the objective, such as balance=0.3, consistency=1 or reduction=sum; may be repeated.",
+        help="Any other option, such as balance=0.3, consistency=1 or reduction=sum. May be repeated.",
     ),
     click.option(
-        "--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the unlabelled samples. Default: 20."
+        "--tune", type=_POSITIVE, metavar="RATE",
+        help="Learn the weights of the terms from the --validation labels, at this rate (Eq 86-87).",
     ),
-    click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Steps, in place of --epochs."),
-    click.option(
-        "--labelled-batch", type=click.IntRange(min=1), default=50, show_default=True, metavar="N",
-        help="Labelled rows of a step.",
-    ),
-    click.option(
-        "--unlabelled-batch", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
-        help="Unlabelled rows of a step.",
-    ),
-    click.option(
-        "--learning-rate", type=click.FloatRange(min=0, min_open=True), metavar="RATE",
-        help="Of Adam. Default: 0.005, and 0.0005 for the paper's large networks, as it has them.",
-    ),
-    click.option(
-        "--average", type=click.FloatRange(0, 1, max_open=True), metavar="DECAY",
-        help="Measure and keep a moving average of the weights.",
-    ),
-    click.option(
-        "--select", type=click.Choice(["last", "validation", "unlabelled"]), default="last", show_default=True,
-        help="Which weights are the result; never by the test set.",
-    ),
-    click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ..."),
-    click.option(
-        "--precision", type=click.Choice(["float32", "bfloat16", "float64"]), default="float32", show_default=True,
-        help="bfloat16 is automatic mixed precision.",
-    ),
-    click.option("--compile", "compiled", is_flag=True, help="Compile the network with torch.compile."),
     click.option(
         "--baseline/--no-baseline", default=True, show_default=True,
         help="Train on the labelled samples alone, too, for as many steps, to show what the others are worth.",
@@ -151,16 +144,83 @@ _HOW = (
     ),
 )  # fmt: skip
 
+_STEPS = (
+    click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Over the unlabelled samples. Default: 20."),
+    click.option("--steps", type=click.IntRange(min=1), metavar="N", help="In place of --epochs."),
+    click.option(
+        "--labelled-batch", type=click.IntRange(min=1), default=50, show_default=True, metavar="N",
+        help="Labelled rows of a step.",
+    ),
+    click.option(
+        "--unlabelled-batch", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
+        help="Unlabelled rows of a step.",
+    ),
+    click.option(
+        "--learning-rate", type=_POSITIVE, metavar="RATE",
+        help="Of Adam. Default: 0.005, and 0.0005 for the paper's large networks, as it has them.",
+    ),
+    click.option(
+        "--baseline-learning-rate", type=_POSITIVE, metavar="RATE",
+        help="Of the training on the labels alone, which often prefers a smaller one. Default: the same.",
+    ),
+    click.option(
+        "--schedule", type=click.Choice(["cosine", "constant"]), default="cosine", show_default=True,
+        help="Of the learning rate; cosine ends at a thousandth.",
+    ),
+    click.option(
+        "--clip", callback=_clip, default="1", show_default=True, metavar="NORM",
+        help="Largest l2 norm of the gradient; 0 or none does not clip.",
+    ),
+    click.option(
+        "--weight-decay", type=click.FloatRange(min=0), default=0.0, show_default=True, metavar="RATE",
+        help="Decoupled, as AdamW has it.",
+    ),
+    click.option(
+        "--average", type=click.FloatRange(0, 1, max_open=True), metavar="DECAY",
+        help="Measure and keep a moving average of the weights.",
+    ),
+    click.option(
+        "--select", type=click.Choice(["last", "validation", "unlabelled"]), default="last", show_default=True,
+        help="Which weights are the result; never by the test set.",
+    ),
+)  # fmt: skip
+
+_MACHINE = (
+    click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu, cuda, cuda:1, ..."),
+    click.option(
+        "--precision", type=click.Choice(["float32", "bfloat16", "float64"]), default="float32", show_default=True,
+        help="bfloat16 is automatic mixed precision.",
+    ),
+    click.option("--compile", "compiled", is_flag=True, help="Compile the network with torch.compile."),
+    click.option(
+        "--channels-last/--no-channels-last", default=True, show_default=True, help="Memory layout of images."
+    ),
+)  # fmt: skip
+
 _WHERE = (
-    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write the files below to DIR."),
+    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write the files to DIR."),
     click.option(
         "--resume", type=click.Path(path_type=Path), metavar="DIR",
-        help="Go on from what is in DIR, with all that was asked for there.",
+        help="Go on from what is in DIR, with all that was asked for there. Beside it only --draws, --device, "
+        "--checkpoint-every, --probe, --figures, --json and --quiet.",
     ),
     click.option(
         "--probe", type=click.IntRange(min=0), default=200, show_default=True, metavar="N",
         help="Test samples on which each network's spline is looked at before and after: codes, dead units, "
         "reconstructions, and its Lipschitz constant; 0 looks at nothing.",
+    ),
+    click.option(
+        "--track", type=click.IntRange(min=1), metavar="N",
+        help="Look at the regions every N steps: codes that change, dead units, cells on a slice, Lipschitz constant; "
+        "draws them over the steps, and the slice as an animation.",
+    ),
+    click.option(
+        "--evaluate-every", type=click.IntRange(min=1), metavar="N",
+        help="Steps between measurements. Default: an epoch.",
+    ),
+    click.option(
+        "--checkpoint-every", type=click.IntRange(min=1), metavar="N",
+        help="Steps between checkpoints. Default: an epoch.",
     ),
     click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures into DIR."),
     click.option(
@@ -171,6 +231,29 @@ _WHERE = (
 )  # fmt: skip
 
 
+_GROUPS = {
+    "Network and data": _WHAT,
+    "Objective": _OBJECTIVE,
+    "Steps": _STEPS,
+    "Machine": _MACHINE,
+    "Files and report": _WHERE,
+}
+"""Options by what they are about, in the order of --help."""
+
+
+class TrainCommand(click.Command):
+    """A command whose --help has a section per group of options."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections; options of every command, such as --help, are in the last one."""
+        records = [record for param in self.get_params(ctx) if (record := param.get_help_record(ctx)) is not None]
+        for title, group in _GROUPS.items():
+            count = len(records) if title == next(reversed(_GROUPS)) else len(group)
+            with formatter.section(title):
+                formatter.write_dl(records[:count], col_max=26)
+            del records[:count]
+
+
 def train_options(command: C) -> C:
     """Add what is trained on what, how, and where the result goes."""
-    return add_options((*_WHAT, *_HOW, *_WHERE), command)
+    return add_options(tuple(itertools.chain(*_GROUPS.values())), command)

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from splinegraph.cli.progress import span
 from splinegraph.training.engine.results import Progress as Step
-from splinegraph.training.experiments.findings import Key, Trial
+from splinegraph.training.experiments.findings import Failure, Key, Trial
 
-__all__ = ["Shown", "shown", "told"]
+__all__ = ["Shown", "failure_line", "shown", "told"]
 
 OFTEN = 0.1
 """Seconds between two changes of the line."""
@@ -69,15 +69,29 @@ class Shown:
 
     def ended(self, trial: Trial) -> None:
         """Take the bar away, and print what came of it."""
-        if self._progress is not None and self._task is not None:
-            self._progress.remove_task(self._task)
-            self._progress.text = ""
-            self._task = None
+        self._clear()
         if self._console is not None:
             seconds = trial.report.get("seconds", 0.0)
             state = "" if trial.complete else f", interrupted at step {trial.report.get('step')}"
             text = f"{trial.key}, draw {trial.draw}: {100 * trial.accuracy:.2f} %, {span(seconds)}{state}"
             self._console.print(Text(text, style="dim" if trial.complete else "yellow"))
+
+    def failed(self, failure: Failure) -> None:
+        """Take the bar away, and print what failed; of an error that is no refusal of ours, where it happened too."""
+        self._clear()
+        if self._console is not None:
+            self._console.print(Text(f"{failure.traceback}{failure_line(failure)}", style="red"), soft_wrap=True)
+
+    def _clear(self) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.remove_task(self._task)
+            self._progress.text = ""
+            self._task = None
+
+
+def failure_line(failure: Failure) -> str:
+    """Return which trial failed, and why."""
+    return f"{failure.key}, draw {failure.draw} failed: {failure.why}"
 
 
 def told(now: Step) -> str:

@@ -25,7 +25,8 @@ def render(result: Trained, console: Console | None = None) -> None:
         console.print(Text(note, style="dim"))
     found = result.findings
     if not found.complete:
-        text = f"{len(found.done)} of {found.planned} trials are done"
+        failed = f", {len(found.failures)} failed" if found.failures else ""
+        text = f"{len(found.done)} of {found.planned} trials are done{failed}"
         console.print(Text(text, style="yellow"))
     if not found.keys:
         return
@@ -46,12 +47,12 @@ def render(result: Trained, console: Console | None = None) -> None:
 
 def _arms(found: Findings) -> Table:
     """Return one row per arm."""
-    headings = ("network", "labels", "trained", "accuracy", "draws", "gain on supervised")
+    headings = ("network", "labels", "trained", "accuracy", "draws", "gain")
     table = plain_table(*headings, numbers=(1, 3, 4, 5))
     for key in found.keys:
         gain = found.gain(key)
         accuracy = found.accuracy(key)
-        told = "" if gain is None else f"{100 * gain.mean:+.1f} points"
+        told = "" if gain is None else f"{100 * gain.mean:+.1f}"
         style = "bold" if gain is not None and gain.significant and gain.mean > 0 else ""
         table.add_row(key.network, str(key.labels), key.way, percent(accuracy), str(accuracy.draws), told, style=style)
     return table
@@ -59,25 +60,18 @@ def _arms(found: Findings) -> Table:
 
 def _splines(found: Findings) -> Table:
     """Return what each arm's first network is like on the probe, at first and in the end."""
-    headings = ("network", "trained", "units", "dead", "patterns", "Lipschitz constant, l2", "reconstruction error")
+    headings = ("network, trained", "", "units", "dead", "patterns", "Lipschitz, l2", "error of R")
     table = plain_table(*headings, numbers=(2, 3, 4, 5, 6))
     for key in found.keys:
         report = found.of(key)[min(found.of(key))].report
         before, after, error = (report.get(name) for name in ("before", "after", "reconstruction_error"))
         if before is None or after is None:
             continue
-        counts = [f"{_known(before[name])} → {_known(after[name])}" for name in ("dead", "patterns")]
-        brackets = [
-            f"{_known(side['lipschitz_lower'])} to {_known(side['lipschitz_upper'])}" for side in (before, after)
-        ]
-        table.add_row(
-            f"{key.network}, {key.labels}",
-            key.way,
-            _known(after["units"]),
-            *counts,
-            " → ".join(brackets),
-            _known(error),
-        )
+        names = (key.network, f"  {key.labels}, {key.way}")
+        for name, when, side in zip(names, ("before", "after"), (before, after), strict=True):
+            bracket = f"{_known(side['lipschitz_lower'])} to {_known(side['lipschitz_upper'])}"
+            counts = [_known(side[count]) for count in ("units", "dead", "patterns")]
+            table.add_row(name, when, *counts, bracket, _known(error) if side is after else "")
     return table
 
 
@@ -113,14 +107,14 @@ def _table4(found: Findings, paper: Sequence[Row]) -> Table:
     keys = [key for key in found.keys if key.way != SUPERVISED]
     counts = sorted({key.labels for key in keys})
     alone = sorted({key.labels for key in found.keys if key.way == SUPERVISED})
-    ours = [f"{count}, ours" for count in counts] + [f"Sup{count}, ours" for count in alone]
-    headings = ("network", "50, paper", "Sup1000, paper", *ours)
+    ours = [f"ours\n{count}" for count in counts] + [f"ours\nSup{count}" for count in alone]
+    headings = ("network\n", "paper\n50", "paper\nSup1000", *ours)
     table = plain_table(*headings, numbers=tuple(range(1, len(headings))))
     for row in paper:
         figures = [_figure(found, keys, row.topology, count) for count in counts]
         bare = [_figure(found, found.keys, row.topology, count, SUPERVISED) for count in alone]
         table.add_row(
-            f"{row.topology} ({row.printed})", f"{row.accuracy:.2f}", f"{row.supervised:.1f}", *figures, *bare
+            f"{row.topology}\n({row.printed})", f"{row.accuracy:.2f}", f"{row.supervised:.1f}", *figures, *bare
         )
     return table
 

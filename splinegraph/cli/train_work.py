@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,13 @@ from typing import Any
 import torch
 
 from splinegraph.analyses.provenance import version
-from splinegraph.cli.train_files import first_process, keep_request
+from splinegraph.cli.train_files import keep_request
 from splinegraph.cli.train_plan import arms, data_of
 from splinegraph.cli.train_progress import shown
 from splinegraph.training.datasets import TrainingData
-from splinegraph.training.experiments.findings import Findings
-from splinegraph.training.experiments.running import study
+from splinegraph.training.engine.processes import joined, rank
+from splinegraph.training.experiments.findings import SUPERVISED, Findings
+from splinegraph.training.experiments.running import Arm, study
 
 __all__ = ["FORMAT", "Trained", "work"]
 
@@ -58,15 +61,39 @@ class Trained:
 
 
 def work(command: str, asked: Mapping[str, Any], folder: Path | None, *, resume: bool, quiet: bool) -> Trained:
-    """Train every arm on every draw of the labels."""
-    with contextlib.redirect_stdout(sys.stderr):
+    """Train every arm on every draw of the labels; SIGTERM, of a cluster that takes its machine back, is Ctrl-C."""
+    with contextlib.redirect_stdout(sys.stderr), _terminated(), joined():
         data = data_of(asked, command)
         planned = arms(asked, data, command)
-        if folder is not None and first_process():
+        if folder is not None and not rank():
             keep_request(asked, folder)
-        with shown(len(planned) * asked["draws"], quiet=quiet or not first_process()) as watch:
+        with shown(len(planned) * asked["draws"], quiet=quiet or bool(rank())) as watch:
             findings = study(planned, data, asked["draws"], out=folder, resume=resume, listener=watch)
-    return Trained(findings, (told_of(data), *data.notes), dict(asked), _provenance(asked["device"]))
+    return Trained(findings, (told_of(data), *data.notes, *_rates(planned)), dict(asked), _provenance(asked["device"]))
+
+
+@contextlib.contextmanager
+def _terminated() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does, where nobody else handles it."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _rates(planned: Sequence[Arm]) -> Iterator[str]:
+    """Say where the labels alone have a learning rate of their own."""
+    rates: dict[bool, set[float]] = {True: set(), False: set()}
+    for arm in planned:
+        rates[arm.way == SUPERVISED].add(arm.settings.learning_rate)
+    if rates[True] and rates[False] and rates[True] != rates[False]:
+        own, other = (", ".join(f"{rate:g}" for rate in sorted(rates[alone])) for alone in (True, False))
+        yield f"learning rate of the labels alone: {own}, in place of {other}"
 
 
 def told_of(data: TrainingData) -> str:

@@ -135,7 +135,8 @@ def trace_training(model: nn.Module, args: Tensor) -> SplineGraph:
     """Turn a model in training mode into a graph whose `TrainedOperator`s draw masks and use batch statistics.
 
     Modules that are in evaluation mode stay so. Buffers and random state are left as they were. The same
-    seed gives the model and the graph (its operators drawn in order) the same value, which is checked.
+    seed gives the model and the graph (its operators drawn in order) the same value, which is checked where the graph
+    takes batches.
 
     Raises
     ------
@@ -150,7 +151,8 @@ def trace_training(model: nn.Module, args: Tensor) -> SplineGraph:
         with exportable(model):
             traced = _trace(None, module, example, None, None, type(model).__name__)
         graph = with_owners(traced.graph, model)
-        check_training(replace(traced, graph=graph), module, example)
+        if graph.batched:  # one of a single sample takes no batch to compare
+            check_training(replace(traced, graph=graph), module, example)
     return graph
 
 

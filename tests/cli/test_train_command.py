@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import signal
 from collections.abc import Callable
@@ -10,8 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from splinegraph.cli import train_progress, train_work
+from splinegraph.cli.train import train
+from splinegraph.cli.train_table import render
+from splinegraph.errors import SplineGraphError
+from splinegraph.training.engine.trainer import Trainer
+from splinegraph.training.experiments.findings import Findings, Key, Trial
 from tests.cli.conftest import Run
 
 NET = """
@@ -78,8 +86,8 @@ def test_weights_and_settings_reach_the_objective(run: Run) -> None:
     assert (objective["alpha"], objective["seed"]) == (0.6, 7)
 
 
-def interrupting(trial: int, step: int) -> Callable[..., Any]:
-    """Return what takes the place of `Shown.begun`, and sends Ctrl-C at one step of one trial."""
+def interrupting(trial: int, step: int, number: int = signal.SIGINT) -> Callable[..., Any]:
+    """Return what takes the place of `Shown.begun`, and sends Ctrl-C, or another signal, at one step of one trial."""
     begun = train_progress.Shown.begun
     count = 0
 
@@ -91,7 +99,7 @@ def interrupting(trial: int, step: int) -> Callable[..., Any]:
         def heard(now: Any) -> None:
             inner(now)
             if (mine, now.step) == (trial, step):
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(number)
 
         return heard
 
@@ -116,6 +124,109 @@ def test_ctrl_c_keeps_what_is_there_and_resume_ends_the_same(run: Run, monkeypat
     assert curves[0]["curve"] == curves[1]["curve"]
 
 
+def test_sigterm_is_ctrl_c(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_progress.Shown, "begun", interrupting(2, 2, signal.SIGTERM))
+    result = own(run, "--out", "out")
+    assert (result.exit_code, "interrupted at step 2" in result.stderr) == (1, True), result.output
+    assert json.loads(Path("out/report.json").read_text())["complete"] is False
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_trial_that_fails_is_named_and_resume_does_it_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Trainer.fit
+
+    def fit(self: Trainer) -> Any:
+        if (self.settings.preset, self.settings.draw) == ("supervised", 0):
+            raise SplineGraphError("spoilt", where="step 3", remedy="lower it")
+        return real(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", fit)
+        result = own(run, "--draws", 2, "--out", "out", "--quiet", "--json", "report.json")
+    assert result.exit_code == 1, result.output
+    assert "error: own, 6 labels, supervised, draw 0 failed: spoilt at step 3; lower it" in result.stderr
+    for path in ("out/report.json", "report.json"):
+        told = json.loads(Path(path).read_text())
+        assert (told["complete"], len(told["trials"]), told["arms"][0]["gain"]["draws"]) == (False, 3, 1)
+        assert [(f["way"], f["draw"], f["why"]) for f in told["failures"]] == [
+            ("supervised", 0, "spoilt at step 3; lower it")
+        ]
+    result = run("--resume", "out")
+    assert (result.exit_code, "balanced, draw" in result.stderr) == (0, False), result.output
+
+
+def test_all_settings_have_options_and_are_kept(run: Run) -> None:
+    result = own(
+        run, "--labels", 9, "--validation", 3, "--tune", 0.1, "--clip", "none", "--schedule", "constant",
+        "--weight-decay", 0.01, "--no-channels-last", "--evaluate-every", 2, "--checkpoint-every", 3, "--track", 2,
+        "--baseline-learning-rate", 0.001, "--out", "out",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "learning rate of the labels alone: 0.001, in place of 0.005" in result.stdout
+    request = json.loads(Path("out/request.json").read_text())["request"]
+    wanted = {
+        "tune": 0.1, "clip": None, "schedule": "constant", "weight_decay": 0.01, "channels_last": False,
+        "evaluate_every": 2, "checkpoint_every": 3,
+    }  # fmt: skip
+    assert wanted.items() <= request.items()
+    assert (request["track"], request["baseline_learning_rate"]) == (2, 0.001)
+    ours, alone = (
+        json.loads(Path(f"out/own/9-labels/{way}/0/report.json").read_text()) for way in ("balanced", "supervised")
+    )
+    assert wanted.items() <= ours["settings"].items()
+    assert (ours["settings"]["learning_rate"], alone["settings"]["learning_rate"]) == (0.005, 0.001)
+    assert alone["settings"]["tune"] is None
+    assert [point["step"] for point in ours["curve"]] == [2, 4]
+    learned, regions = ours["callbacks"]
+    assert sum(learned["weights"].values()) == pytest.approx(1, abs=0.31)  # class balance has a weight of its own
+    assert [row["step"] for row in regions["history"]] == [0, 2, 4]
+    assert regions["history"][1]["churn"] is not None
+    changed = run("--resume", "out", "--clip", 2)
+    assert (changed.exit_code, "--clip differs" in changed.stderr) == (2, True)
+
+
+def test_convex_networks_reconstruct_directions_unless_told_otherwise(run: Run) -> None:
+    short = ("--data", "digits", *SHORT[2:], "--labels", 10, "--steps", 1, "--no-baseline", "--out")
+    for folder, more, form in (("a", (), "cosine"), ("b", ("--objective", "form=squared"), "squared")):
+        warned = pytest.warns(UserWarning, match="may vanish") if more else contextlib.nullcontext()
+        with warned:
+            result = run("--topology", "small-cnn-mean-convex", *more, *short, folder)
+        assert result.exit_code == 0, result.output
+        (report,) = Path(folder).glob("small-cnn-mean-convex/*/*/0/report.json")
+        assert json.loads(report.read_text())["settings"]["objective"]["form"] == form
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_tables_fit_the_terminal(columns: str) -> None:
+    def trial(way: str, draw: int, accuracy: float) -> Trial:
+        side = {"units": 39264, "dead": 1234, "patterns": 200, "lipschitz_lower": 12.345, "lipschitz_upper": 1234.5}
+        report = {"before": side, "after": side, "reconstruction_error": 0.0123}
+        return Trial(Key("resnet2-32-strided", 50, way), draw, accuracy, complete=True, report=report)
+
+    ways = ("balanced", "supervised")
+    found = Findings(tuple(trial(way, draw, 0.9 + draw / 10) for draw in range(2) for way in ways), 4)
+    stream = io.StringIO()
+    request = {"table4": True}
+    render(train_work.Trained(found, (), request, {}), Console(file=stream, width=int(columns)))
+    lines = stream.getvalue().splitlines()
+    for whole in (
+        "resnet2-32-strided      50  supervised",
+        "1234  ",
+        "12.3 to 1.23e+03",
+        "95.00 ± 7.07",
+        "Lipschitz, l2",
+    ):
+        assert any(whole in line for line in lines), "\n".join(lines)
+
+
+def test_help_has_every_option_in_a_section(run: Run) -> None:
+    text = run("--help").stdout
+    names = {word.rstrip(",") for line in text.splitlines() for word in line.split()[:2]}
+    assert {param.opts[0] for param in train.params} <= names
+    titles = ("Network and data:", "Objective:", "Steps:", "Machine:", "Files and report:")
+    assert [line for line in text.splitlines() if line in titles] == list(titles)
+
+
 def test_more_draws_go_on_from_those_there_are(run: Run) -> None:
     assert own(run, "--out", "out", "--no-baseline", "--quiet").exit_code == 0
     result = run("--resume", "out", "--draws", 2, "--figures")
@@ -133,7 +244,7 @@ def test_the_table_of_the_paper(run: Run) -> None:
         "--probe", 0, "--no-figures", "--out", "out",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    for text in ("small-cnn-mean (SmallCNNmean)", "99.07", "94.9", "20, ours", "Sup1000, ours", "Improved GAN 97.79"):
+    for text in ("(SmallCNNmean)", "99.07", "94.9", "ours", "Sup1000", "Improved GAN 97.79"):
         assert text in result.stdout
     told = json.loads(Path("out/report.json").read_text())
     assert [(arm["labels"], arm["way"]) for arm in told["arms"]] == [(20, "paper"), (1000, "supervised")]
@@ -155,6 +266,7 @@ def test_the_table_of_the_paper(run: Run) -> None:
         (["--table4", "--topology", "small-cnn-mean-convex", "--data", "digits"], "Table 4 has no"),
         (["--topology", "small-cnn-mean", "--data", "digits", "--labels", "5"], "has no labelled example"),
         (["--topology", "small-cnn-mean", "--data", "digits", "--labels", "100000"], "100000 labels are asked for"),
+        (["--topology", "small-cnn-mean", "--data", "digits", "--labels", "50,100000"], "100000 labels are asked for"),
         (["--topology", "small-cnn-mean", "--data", "digits", "--labels", "some"], "no number of labels"),
         (["--topology", "small-cnn-mean", "--data", "digits", "--alpha", "1.5"], "alpha=1.5"),
         (["--topology", "small-cnn-mean", "--data", "digits", "--beta", "nan"], "beta=nan"),
@@ -166,6 +278,8 @@ def test_the_table_of_the_paper(run: Run) -> None:
         (["--topology", "small-cnn-mean", "--data", "digits", "--epochs", "1", "--steps", "1"], "give one"),
         (["--topology", "small-cnn-mean", "--data", "digits", "--device", "meta"], "no training on 'meta'"),
         (["--topology", "small-cnn-mean", "--data", "digits", "--alpha", "nan", "--out", "out"], "infinite or not a"),
+        (["--topology", "small-cnn-mean", "--data", "digits", "--clip", "some"], "no norm, such as 1"),
+        (["--topology", "small-cnn-mean", "--data", "digits", "--tune", "0.1"], "without validation labels"),
         (["--resume", "nowhere"], "cannot go on in nowhere"),
     ],
 )

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from splinegraph.errors import DataError, SplineGraphError
 from splinegraph.training.datasets import TrainingData
 from splinegraph.training.engine.settings import Settings
+from splinegraph.training.engine.trainer import Trainer
 from splinegraph.training.experiments import running
-from splinegraph.training.experiments.findings import SUPERVISED, Findings, Key, Trial
-from splinegraph.training.experiments.running import Arm, study
+from splinegraph.training.experiments.findings import SUPERVISED, Failure, Findings, Key, Trial
+from splinegraph.training.experiments.running import Arm, Watch, study
+from splinegraph.training.experiments.watching import watching
 
 SETTINGS = Settings(labels=6, steps=3, labelled_batch=4, unlabelled_batch=8, draw=10, seed=20, probe=0, figures=False)
 
@@ -85,7 +90,7 @@ def test_another_trial_or_a_damaged_one_is_refused(data: TrainingData, tmp_path:
         study(other, data, 1, out=tmp_path, resume=True)
     path = tmp_path / "net/6-labels/balanced/0/report.json"
     path.write_text(json.dumps({"accuracy": 1.0}))
-    with pytest.raises(DataError, match=r"cannot read .*settings.*; remove its folder"):
+    with pytest.raises(DataError, match=r"cannot read .*settings.*; remove .*balanced/0, and that trial is done again"):
         study(arms(Recorded()), data, 1, out=tmp_path, resume=True)
 
 
@@ -141,3 +146,100 @@ def test_gains_are_paired_by_draw() -> None:
     assert beside.mean == pytest.approx(0.05)
     assert found.accuracy(Key("net", 50, "balanced")).mean == pytest.approx(0.6)
     assert not found.complete
+
+
+def test_a_trial_that_fails_leaves_the_others(data: TrainingData, tmp_path: Path) -> None:
+    make, heard = Recorded(), Heard()
+
+    class Failing(Recorded):
+        def __call__(self) -> nn.Module:
+            super().__call__()
+            raise RuntimeError("no\nluck") if len(self.weights) == 1 else MemoryError("none left")
+
+    first, second = arms(make)
+    broken = [first, dataclasses.replace(second, make=Failing())]
+    found = study(broken, data, 2, out=tmp_path, listener=heard)
+    assert ([t.draw for t in found.done], found.planned, found.complete) == ([0, 1], 4, False)
+    assert [(f.draw, f.why) for f in found.failures] == [(0, "RuntimeError: no luck"), (1, "MemoryError: none left")]
+    assert "Failing" not in found.failures[0].why
+    assert "in __call__" in found.failures[0].traceback
+    assert tuple(heard.failures) == found.failures
+    assert found.to_dict()["failures"][0]["folder"] == str(tmp_path / "net/6-labels/supervised/0")
+    again = study([first, second], data, 2, out=tmp_path, resume=True)
+    assert (again.complete, again.failures, len(make.weights)) == (True, (), 4)  # what is done is not done again
+
+
+class Heard:
+    """Keeps the failures that it hears of."""
+
+    def __init__(self) -> None:
+        self.failures: list[Failure] = []
+
+    def begun(self, key: Key, draw: int) -> Any:
+        return lambda _: None
+
+    def ended(self, trial: Trial) -> None:
+        pass
+
+    def failed(self, failure: Failure) -> None:
+        self.failures.append(failure)
+
+
+def test_an_error_of_the_first_trial_is_raised(data: TrainingData) -> None:
+    first, second = arms(Recorded())
+    wrong = dataclasses.replace(first, settings=dataclasses.replace(SETTINGS, objective={"alpha": 2.0}))
+    with pytest.raises(SplineGraphError, match="alpha"):
+        study([wrong, second], data, 1)
+
+
+def test_processes_that_share_batches_stop_at_an_error(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = arms(Recorded())
+    wrong = dataclasses.replace(second, settings=dataclasses.replace(SETTINGS, preset="balanced", learning_rate=1e30))
+    wrong = dataclasses.replace(wrong, way="wrong")
+    monkeypatch.setattr(running, "several", lambda: True)
+    found = study([first, wrong], data, 2)
+    assert (len(found.done), len(found.failures)) == (1, 1)
+
+
+def test_a_damaged_checkpoint_costs_its_trial_alone(data: TrainingData, tmp_path: Path) -> None:
+    study(arms(Recorded()), data, 1, out=tmp_path)
+    folder = tmp_path / "net/6-labels/supervised/0"
+    (folder / "report.json").unlink()
+    whole = (folder / "checkpoint.pt").read_bytes()
+    (folder / "checkpoint.pt").write_bytes(whole[: len(whole) // 2])
+    found = study(arms(Recorded()), data, 2, out=tmp_path, resume=True)
+    assert (len(found.done), len(found.failures), found.failures[0].traceback) == (3, 1, "")
+    assert f"remove {folder}, and that run is done again" in found.failures[0].why
+    shutil.rmtree(folder)
+    assert study(arms(Recorded()), data, 2, out=tmp_path, resume=True).complete
+
+
+def test_regions_are_watched_through_an_interruption(data: TrainingData, tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, steps=4, checkpoint_every=2, figures=True, facts_budget=0.1)
+    seen: list[int] = []
+
+    def watched(stop: int) -> Callable[[Trainer], Sequence[Watch]]:
+        def make(trainer: Trainer) -> Sequence[Watch]:
+            (regions,) = watching(2)(trainer)
+
+            class Stopping(type(regions)):  # type: ignore[misc]
+                def __call__(self, step: int) -> None:
+                    super().__call__(step)
+                    seen.append(step)
+                    if step == stop:
+                        raise KeyboardInterrupt
+
+            regions.__class__ = Stopping
+            return [regions]
+
+        return make
+
+    arm = Arm("net", "balanced", settings, Recorded(), watched(3))
+    assert not study([arm], data, 1, out=tmp_path).trials
+    found = study([dataclasses.replace(arm, watch=watched(0))], data, 1, out=tmp_path, resume=True)
+    (told,) = found.trials[0].report["callbacks"]
+    assert ([row["step"] for row in told["history"]], seen) == ([0, 2, 4], [1, 2, 3, 3, 4])
+    folder = tmp_path / "net/6-labels/balanced/0"
+    assert {"regions.json", "regions.npz", "regions.png", "slice.gif"} <= {path.name for path in folder.iterdir()}
+    with Image.open(folder / "slice.gif") as animation:
+        assert animation.n_frames == 3

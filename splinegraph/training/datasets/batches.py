@@ -157,7 +157,7 @@ def loaders(draw: LabelDraw, *, labelled_batch: int, unlabelled_batch: int, seed
     if unlabelled_batch and not len(draw.unlabelled):
         raise DataError(
             "there are no unlabelled samples", why=f"all of the training set has labels: {draw.count}",
-            remedy="ask for fewer labels, or for no unlabelled batch",
+            remedy="ask for fewer labels, or train with them alone: preset='supervised', or unlabelled_batch=0 here",
         )  # fmt: skip
     first, second = torch.randint(2**62, (2,), generator=torch.Generator().manual_seed(seed)).tolist()
     labelled = IndexBatches(draw.labelled, min(labelled_batch, len(draw.labelled)), first)

@@ -67,11 +67,12 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
         state = torch.load(path, map_location=device, weights_only=True)
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        remedy = "give a checkpoint.pt that a run wrote"
+        remedy = f"remove {Path(path).parent}, and that run is done again from its beginning"
         raise DataError(f"cannot read the checkpoint {path}", why=why, remedy=remedy) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else type(state).__name__
-        raise DataError(f"{path} is no checkpoint of this version", why=f"it says {found!r}, not {FORMAT!r}")
+        why, remedy = f"it says {found!r}, not {FORMAT!r}", f"remove {Path(path).parent}, and that run is done again"
+        raise DataError(f"{path} is no checkpoint of this version", why=why, remedy=remedy)
     return state
 
 

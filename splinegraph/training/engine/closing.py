@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,15 @@ from torch import Tensor
 
 from splinegraph.analyses.report.values import jsonable
 from splinegraph.core.files import make_folder, write_json, writing
-from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import SplineGraphError
 from splinegraph.training.datasets.data import TrainingData
 from splinegraph.training.engine import figures
+from splinegraph.training.engine.advice import undivided
 from splinegraph.training.engine.facts import SplineFacts, spline_facts
 from splinegraph.training.engine.measuring import accuracy_of, confusion_of, predictions, reconstructions
 from splinegraph.training.engine.processes import Processes
 from splinegraph.training.engine.results import TrainingResult
 from splinegraph.training.engine.run import Run
-from splinegraph.training.engine.tracker import traced
 
 __all__ = ["REPORT", "Closing"]
 
@@ -42,8 +42,7 @@ class Closing:
         self.run, self.processes, self.data = run, processes, data
         self.before: SplineFacts | None = None
         self.images_before: Tensor | None = None
-        self._graph: SplineGraph | None = None
-        self._refused = ""
+        self.notes: list[str] = []
 
     @property
     def probe(self) -> Tensor:
@@ -58,14 +57,18 @@ class Closing:
         self.images_before = reconstructions(self.run.loss.network, self.probe[:SHOWN]).cpu()
 
     def _facts(self) -> SplineFacts:
-        if self._graph is None and not self._refused:
-            try:
-                self._graph = traced(self.run.model, self.probe)
-            except SplineGraphError as error:
-                self._refused = str(error)
-        if self._graph is None:
-            return SplineFacts(len(self.probe), notes=(self._refused,))
-        return spline_facts(self._graph, self.probe, budget=self.run.settings.facts_budget)
+        try:
+            graph = self.run.loss.network.graph
+        except SplineGraphError as error:
+            return SplineFacts(len(self.probe), notes=(str(error),))
+        return spline_facts(graph, self.probe, budget=self.run.settings.facts_budget)
+
+    def warn(self, note: str) -> None:
+        """Keep a note for the report, if it is one, and say it."""
+        if note and note not in self.notes:
+            self.notes.append(note)
+            if self.processes.first:
+                warnings.warn(note, stacklevel=4)
 
     def finish(
         self, out: Path | None, callbacks: Sequence[Callable[[int], object]], *, complete: bool
@@ -75,6 +78,8 @@ class Closing:
         chosen = run.settle()
         network.eval()
         predicted = predictions(network, data.x_test)
+        if complete:
+            self.warn(undivided(predicted, data.y_test.to(predicted.device)))
         error = images = None
         if len(self.probe):
             rebuilt = reconstructions(network, self.probe)
@@ -88,7 +93,7 @@ class Closing:
             after=self._facts() if self.processes.first and len(self.probe) else None,
             settings=run.settings, model=self._model(), data=self._data(), seconds=run.seconds,
             device=str(self.processes.device), folder=out,
-            callbacks=tuple(jsonable(c.to_dict()) for c in callbacks if hasattr(c, "to_dict")),
+            notes=tuple(self.notes), callbacks=tuple(jsonable(c.to_dict()) for c in callbacks if hasattr(c, "to_dict")),
         )  # fmt: skip
         if out is not None and self.processes.first:
             self._write(result, make_folder(out), images)
@@ -125,10 +130,14 @@ class Closing:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint holds of the initial weights."""
-        return {"before": None if self.before is None else self.before.to_dict(), "images": self.images_before}
+        return {
+            "before": None if self.before is None else self.before.to_dict(), "images": self.images_before,
+            "notes": list(self.notes),
+        }  # fmt: skip
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take it back."""
         before = state["before"]
         self.before = None if before is None else SplineFacts(**{**before, "notes": tuple(before["notes"])})
         self.images_before = state["images"]
+        self.notes = list(state["notes"])

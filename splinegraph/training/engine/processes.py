@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +13,7 @@ from torch import Tensor, nn
 
 from splinegraph.errors import SplineGraphError
 
-__all__ = ["Processes", "device_for", "join"]
+__all__ = ["Processes", "device_for", "join", "joined", "rank", "several"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def join(device: str) -> Processes:
     wanted = device_for(device)
     if not torch.distributed.is_available():
         return Processes(0, 1, wanted)
-    if not torch.distributed.is_initialized():
+    if not _in_group():
         if int(os.environ.get("WORLD_SIZE", "1")) < 2:
             return Processes(0, 1, wanted)
         torch.distributed.init_process_group("nccl" if wanted.type == "cuda" else "gloo")
@@ -101,6 +103,31 @@ def join(device: str) -> Processes:
         wanted = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(wanted)
     return Processes(torch.distributed.get_rank(), torch.distributed.get_world_size(), wanted)
+
+
+def rank() -> int:
+    """Return which of the processes of torchrun this is; also before they have joined."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def several() -> bool:
+    """Return whether processes have joined that wait for each other."""
+    return _in_group() and torch.distributed.get_world_size() > 1
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Leave at the end of the block the group of processes that was made in it, if any."""
+    before = _in_group()
+    try:
+        yield
+    finally:
+        if _in_group() and not before:
+            torch.distributed.destroy_process_group()
+
+
+def _in_group() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def device_for(device: str) -> torch.device:

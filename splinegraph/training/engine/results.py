@@ -119,6 +119,8 @@ class TrainingResult:
     device : str
     folder : Path or None
         Where the files are.
+    notes : tuple of str
+        What the run warned of.
     callbacks : tuple
         What callbacks with a `to_dict` have to tell.
     """
@@ -140,6 +142,7 @@ class TrainingResult:
     seconds: float
     device: str
     folder: Path | None = None
+    notes: tuple[str, ...] = ()
     callbacks: tuple[Any, ...] = field(default=())
 
     def __repr__(self) -> str:
@@ -180,6 +183,7 @@ class TrainingResult:
             "seconds": self.seconds,
             "device": self.device,
             "versions": {"splinegraph": version(), "torch": torch.__version__},
+            "notes": list(self.notes),
             "callbacks": list(self.callbacks),
         }
 

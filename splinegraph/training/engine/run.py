@@ -21,6 +21,7 @@ from splinegraph.training.engine.processes import Processes
 from splinegraph.training.engine.randomness import random_state, restore_random_state, seed_all
 from splinegraph.training.engine.results import Measured
 from splinegraph.training.engine.settings import Settings
+from splinegraph.training.engine.undoing import Before
 from splinegraph.training.objective import SemiSupervisedLoss, WeightTuner
 
 __all__ = ["Run"]
@@ -87,13 +88,18 @@ class Run:
         Raises
         ------
         SplineGraphError
-            If a term, or the gradient of a parameter, is NaN or infinite; the weights are those before the step.
+            If a term, or the gradient of a parameter, is NaN or infinite. After this and other errors the run is as it
+            was before the step.
         """
-        labelled, unlabelled = self.batches.next()
+        before = Before(self, weights=self.tuner is not None)  # a tuner measures after the weights have changed
         share = self.processes.share
-        values = self._mean(
-            self.attempt(self.module, share(labelled), None if unlabelled is None else share(unlabelled))
-        )
+        try:
+            labelled, unlabelled = self.batches.next()
+            values = self.attempt(self.module, share(labelled), None if unlabelled is None else share(unlabelled))
+        except BaseException:
+            before.restore()
+            raise
+        values = self._mean(values)
         self.step += 1
         for name, value in values.items():
             total, count = self.sums.get(name, (0.0, 0))

@@ -20,6 +20,7 @@ from splinegraph.tracers.modes import evaluating
 from splinegraph.training.datasets.batches import Loaders, loaders
 from splinegraph.training.datasets.data import TrainingData
 from splinegraph.training.datasets.labels import LabelDraw, draw_labels
+from splinegraph.training.engine.advice import probabilities, swamped
 from splinegraph.training.engine.checkpoints import architecture, check_belongs, load_checkpoint, save_checkpoint
 from splinegraph.training.engine.closing import Closing
 from splinegraph.training.engine.memory import is_out_of_memory, too_large
@@ -29,13 +30,19 @@ from splinegraph.training.engine.randomness import random_state, restore_random_
 from splinegraph.training.engine.results import Progress, TrainingResult
 from splinegraph.training.engine.run import Run
 from splinegraph.training.engine.settings import Settings
+from splinegraph.training.engine.undoing import Before
 from splinegraph.training.network import SplineNetwork
+from splinegraph.training.network.encoding import first_output
 from splinegraph.training.objective import SemiSupervisedLoss
+from splinegraph.training.objective.settings import RECONSTRUCTION
 
 __all__ = ["CHECKPOINT", "METRICS", "Trainer"]
 
 CHECKPOINT, METRICS = "checkpoint.pt", "metrics.jsonl"
 """Files in the folder of a run, besides `report.json` and the figures."""
+
+PROBES = 2
+"""Training samples that the outputs are looked at on, before anything is trained."""
 
 
 class Trainer:
@@ -109,6 +116,7 @@ class Trainer:
         self.identity = f"{data.name} {data.checksum}"
         self.run = self._prepared(model, data)
         self.closing = Closing(self.run, self.processes, data)
+        self._check_outputs()
 
     def _prepared(self, model: nn.Module, data: TrainingData) -> Run:
         """Return the run with everything on its device."""
@@ -129,22 +137,32 @@ class Trainer:
         y_train, y_test = data.y_train.to(device), data.y_test.to(device)
         data = dataclasses.replace(data, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
         network = SplineNetwork(model, data.x_train[:2], inverse=settings.inverse)
-        self._check_outputs(network, data)
         steps = settings.steps_of(batches.steps)
         loss = SemiSupervisedLoss.preset(settings.preset, network, steps=steps, **settings.objective)
         if settings.compile:
             network.compile()
         return Run(loss, data, draw, batches, settings, self.processes)
 
-    def _check_outputs(self, network: SplineNetwork, data: TrainingData) -> None:
+    def _check_outputs(self) -> None:
+        network, data = self.run.loss.network, self.run.data
+        x = data.x_train[:PROBES]
         with torch.no_grad(), evaluating(network):
-            found = tuple(network.logits(data.x_train[:2]).shape)
-        if found != (2, data.classes):
+            outputs = first_output(network.model(x))
+        if tuple(outputs.shape) != (len(x), data.classes):
             raise ShapeError(
-                f"the model turns 2 samples into a tensor of shape {found}",
+                f"the model turns {len(x)} samples into a tensor of shape {tuple(outputs.shape)}",
                 why=f"{data.name} has {data.classes} classes",
                 remedy=f"give a model with {data.classes} outputs",
             )
+        self.closing.warn(probabilities(outputs))
+
+    def _check_error(self, values: dict[str, float]) -> None:
+        """Warn after the first step of an error that swamps the other terms."""
+        run = self.run
+        if RECONSTRUCTION in values:
+            objective = run.loss.objective
+            weight = max(objective.at(step).get(RECONSTRUCTION, 0.0) for step in (0, run.steps // 2, run.steps - 1))
+            self.closing.warn(swamped(values[RECONSTRUCTION], weight, run.data.x_train, objective))
 
     def _batches(self, draw: LabelDraw) -> Loaders:
         """Return the batches; an epoch has as many for the supervised baseline as for what it is compared with."""
@@ -204,6 +222,8 @@ class Trainer:
         while run.step < run.steps and not self.processes.any(bool(asked)):
             rate = run.rate
             values = self._advance()
+            if run.step == 1:
+                self._check_error(values)
             run.seconds = before + time.monotonic() - began
             last = run.step == run.steps
             if run.step % measure_every == 0 or last:
@@ -232,7 +252,11 @@ class Trainer:
 
         def attempt(n: int, m: int) -> None:
             rows = [draw[: size // self.processes.count] for draw, size in ((labelled, n), (others, m))]
-            run.attempt(run.loss, rows[0], rows[1] if m else None)  # alone: the other processes do not take part
+            before = Before(run, weights=True)
+            try:
+                run.attempt(run.loss, rows[0], rows[1] if m else None)  # alone: the other processes do not take part
+            finally:
+                before.restore()
 
         raise too_large(
             attempt, batches.labelled.size, unlabelled, step=run.step, device=self.processes.device, why=why

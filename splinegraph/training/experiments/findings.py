@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from splinegraph.errors import SplineGraphError, one_line
 from splinegraph.training.experiments.statistics import Estimate, estimate, paired
 
-__all__ = ["SUPERVISED", "Findings", "Key", "Trial"]
+__all__ = ["SUPERVISED", "Failure", "Findings", "Key", "Trial", "failure_of"]
 
 SUPERVISED = "supervised"
 """The way that has the labelled rows alone."""
@@ -59,6 +62,45 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A trial that ended with an error.
+
+    Parameters
+    ----------
+    key : Key
+    draw : int
+    why : str
+        The error on one line.
+    folder : str
+        Of the trial; empty where nothing is written.
+    traceback : str
+        Of an error that is none of this package's; those say all in their line.
+    """
+
+    key: Key
+    draw: int
+    why: str
+    folder: str = ""
+    traceback: str = field(default="", repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            **self.key._asdict(), "draw": self.draw, "why": self.why, "folder": self.folder,
+            "traceback": self.traceback,
+        }  # fmt: skip
+
+
+def failure_of(error: Exception, key: Key, draw: int, folder: Path | None) -> Failure:
+    """Return what to keep of an error: text alone, since its frames hold on to the network and the data."""
+    where = "" if folder is None else str(folder)
+    if isinstance(error, SplineGraphError):
+        return Failure(key, draw, str(error), where)
+    lines = traceback.format_exception(error)
+    return Failure(key, draw, one_line(f"{type(error).__name__}: {error}"), where, "".join(lines))
+
+
+@dataclass(frozen=True)
 class Findings:
     """The trials of a study.
 
@@ -67,10 +109,13 @@ class Findings:
     trials : tuple of Trial
     planned : int
         How many there are when all is done.
+    failures : tuple of Failure
+        Those that ended with an error.
     """
 
     trials: tuple[Trial, ...]
     planned: int
+    failures: tuple[Failure, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -125,4 +170,5 @@ class Findings:
         return {
             "complete": self.complete, "planned": self.planned, "arms": list(arms),
             "trials": [trial.to_dict() for trial in self.trials],
+            "failures": [failure.to_dict() for failure in self.failures],
         }  # fmt: skip

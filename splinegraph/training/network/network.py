@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from splinegraph.errors import ShapeError, SplineGraphError, TrainingModeError
+from splinegraph.core.graph import SplineGraph
+from splinegraph.errors import ShapeError, SplineGraphError, TraceError, TrainingModeError
+from splinegraph.operators.training import BatchStatistics
+from splinegraph.tracers.modes import evaluating
 from splinegraph.training.network.encoding import Encoded, first_output
 from splinegraph.training.network.modes import Mode, open_mode
 
@@ -84,6 +87,7 @@ class SplineNetwork(nn.Module):
         self.model = model
         self.inverse, self.layers = inverse, tuple(layers)
         self._example = example.detach()[:1].clone()
+        self._compiled_logits: Callable[[Tensor], Tensor] | None = None
         self._forget()
         self.training = model.training  # not train(), which would wake modules that the user put to rest
         self._mode().cut(self.layers)
@@ -108,11 +112,55 @@ class SplineNetwork(nn.Module):
         return mode.encode(x, self.layers if layers is None else tuple(layers))
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return f(x) alone, by the model's own forward pass."""
+        """Return f(x) alone, by the model's own forward pass, for a batch of shape (B, *in).
+
+        Raises
+        ------
+        ShapeError, TrainingModeError
+            As a call does.
+        """
+        self._check(x)
+        return (self._compiled_logits or self._logits)(x)
+
+    def _logits(self, x: Tensor) -> Tensor:
         return first_output(self.model(x))
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile calls and `logits` in place, with the arguments of `torch.compile`."""
+        super().compile(*args, **kwargs)
+        self._compiled_logits = torch.compile(self._logits, *args, **kwargs)
+
+    @property
+    def graph(self) -> SplineGraph:
+        """The graph of the model in evaluation mode, which shares its parameters; traced once.
+
+        Raises
+        ------
+        TraceError
+            If there is none that takes batches.
+        """
+        with evaluating(self):
+            graph = self._mode().graph
+        if graph is None:
+            raise TraceError(
+                "the model has no graph that takes batches", why="autograd inverts it, as a warning said at its start",
+                remedy="splinegraph.trace(model.eval(), x[:1]) may give one for single samples",
+            )  # fmt: skip
+        return graph
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a sample's logits depend on the others of its batch, as they do by batch statistics."""
+        graph = self._mode().graph
+        return graph is not None and any(isinstance(node.op, BatchStatistics) for node in graph.operators)
+
     def _check(self, x: Tensor) -> None:
-        """Raise if the input would be cast or moved behind the user's back."""
+        """Raise if the input has another shape, or would be cast or moved behind the user's back."""
+        shape = tuple(self._example.shape[1:])
+        if tuple(x.shape[1:]) != shape or not x.dim():
+            wanted = f"({', '.join(['B', *map(str, shape)])})"
+            hint = "add a batch axis" if tuple(x.shape) == shape else f"give shape {wanted}"
+            raise ShapeError(f"the input has shape {tuple(x.shape)}, expected {wanted}", remedy=hint)
         for like in self._like:
             if (x.dtype, x.device) != (like.dtype, like.device):
                 raise ShapeError(
@@ -146,8 +194,11 @@ class SplineNetwork(nn.Module):
             self._open(key)
         return self._modes[key]
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _open(self, key: tuple[bool, ...]) -> None:
+        # not as a decorator, which would import the compiler together with this module
+        torch.compiler.disable(self._trace)(key)
+
+    def _trace(self, key: tuple[bool, ...]) -> None:
         (like,) = self._like or (self._example,)
         example = self._example.to(like.device, like.dtype)
         self._modes[key] = open_mode(self.model, example, explicit=self.inverse == "explicit")
@@ -155,5 +206,5 @@ class SplineNetwork(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         # a copy traces itself again: its tables are not those noted here
         state = self.__dict__.copy()
-        state.update(_modes={}, _parts=[], _held=[(state, "", state)], _like=())
+        state.update(_modes={}, _parts=[], _held=[(state, "", state)], _like=(), _compiled_logits=None)
         return state

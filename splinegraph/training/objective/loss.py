@@ -16,7 +16,7 @@ from splinegraph.training.objective import terms
 from splinegraph.training.objective.losses import Losses
 from splinegraph.training.objective.penalties import Constraints
 from splinegraph.training.objective.presets import preset
-from splinegraph.training.objective.settings import Objective, layer_term
+from splinegraph.training.objective.settings import SOME_WEIGHT, Objective, layer_term
 
 __all__ = ["SemiSupervisedLoss"]
 
@@ -53,9 +53,11 @@ class SemiSupervisedLoss(nn.Module):
 
     Notes
     -----
-    One train-mode forward pass of all rows together, and one adjoint pass where R counts. Terms of weight zero cost
-    nothing: with alpha = 1 this is ``cross_entropy`` of the labelled rows, bit for bit. Every term is a mean over
-    the rows that it applies to.
+    One train-mode forward pass of all rows together, and one adjoint pass where R counts. With rows='unlabelled' the
+    labelled rows are not pulled back; they go forward by themselves, unless batch statistics bind them to the others.
+
+    Terms of weight zero cost nothing: with alpha = 1 this is ``cross_entropy`` of the labelled rows, bit for bit.
+    Every term is a mean over the rows that it applies to.
 
     Consistency takes one more forward pass, which moves the running statistics of batch norm once more.
 
@@ -149,17 +151,19 @@ class SemiSupervisedLoss(nn.Module):
         first = labelled if self.objective.rows == "unlabelled" else 0
         if first == len(x):  # no rows for the others
             wanted = {name: wanted[name] for name in (names.CROSS_ENTROPY, names.CONTRACTION) if name in wanted}
-        encoded = self._encode(x, wanted)
+        logits, encoded = self._encode(x, first, wanted)
         parts: dict[str, Tensor] = {}
         if names.CROSS_ENTROPY in wanted:
             parts[names.CROSS_ENTROPY] = F.cross_entropy(
-                terms.wide(encoded.logits[:labelled]), _labels(y, labelled, encoded.logits.shape[1])
+                terms.wide(logits[:labelled]), _labels(y, labelled, logits.shape[1])
             )
-        parts |= self._unsupervised(x[first:], _from_row(encoded, first), wanted)
+        parts |= self._unsupervised(x[first:], encoded, wanted)
         if names.CONTRACTION in wanted:
             excess = self._limits(x).product_excess(self.objective.lipschitz)
-            parts[names.CONTRACTION] = excess.to(terms.wide(encoded.logits).dtype)
+            parts[names.CONTRACTION] = excess.to(terms.wide(logits).dtype)
         if not parts:
+            if not (self.objective.at(step) if weights is None else any(weights.values())):
+                raise SplineGraphError(f"all weights of the objective are zero at step {step}", remedy=SOME_WEIGHT)
             raise SplineGraphError(
                 "no term of the objective applies to this batch",
                 why=f"it has {labelled} labelled rows of {len(x)}, and the weights are {wanted}",
@@ -167,21 +171,27 @@ class SemiSupervisedLoss(nn.Module):
             )
         used = {name: wanted[name] for name in parts}
         total: Tensor = torch.stack([used[name] * part for name, part in parts.items()]).sum()
-        return Losses(total, parts, used, encoded.logits.detach())
+        return Losses(total, parts, used, logits.detach())
 
-    def _encode(self, x: Tensor, wanted: Mapping[str, float]) -> Encoded:
-        """Return logits, and the reconstructions that the wanted terms need."""
+    def _encode(self, x: Tensor, first: int, wanted: Mapping[str, float]) -> tuple[Tensor, Encoded]:
+        """Return the logits of all rows, and for those from `first` on the reconstructions that the terms need."""
         layers = tuple(layer for layer in self.objective.layers if layer_term(layer) in wanted)
-        if layers or names.RECONSTRUCTION in wanted:
-            encoded: Encoded = self.network(x, layers=layers)
-        else:
-            encoded = Encoded(self.network.logits(x), x, (), ())
-        if encoded.logits.dim() != 2:
+        back, network = bool(layers) or names.RECONSTRUCTION in wanted, self.network
+        if back and first and not network.mixes:  # the rows before need no way back
+            before = self._rows(network.logits(x[:first]))
+            encoded: Encoded = network(x[first:], layers=layers)
+            return torch.cat([before, encoded.logits]), encoded
+        encoded = network(x, layers=layers) if back else Encoded(network.logits(x), x)
+        return self._rows(encoded.logits), _from_row(encoded, first)
+
+    @staticmethod
+    def _rows(logits: Tensor) -> Tensor:
+        """Return the logits, or refuse what are not rows of them."""
+        if logits.dim() != 2:
             raise ShapeError(
-                f"the network's outputs have shape {tuple(encoded.logits.shape)}",
-                remedy="give one row of logits per input",
+                f"the network's outputs have shape {tuple(logits.shape)}", remedy="give one row of logits per input"
             )
-        return encoded
+        return logits
 
     def _unsupervised(self, x: Tensor, encoded: Encoded, wanted: Mapping[str, float]) -> dict[str, Tensor]:
         """Return the wanted terms that need no labels."""

@@ -26,6 +26,10 @@ _EXTRA = (BALANCE, CONSISTENCY, CONTRACTION, TEMPLATES)
 _CHOICES = {"reduction": Reduction, "form": Form, "target": Target, "rows": Literal["all", "unlabelled"]}
 
 
+SOME_WEIGHT = "give an alpha above 0, or a beta with a gamma above 0"
+"""What to do about an objective without terms."""
+
+
 def layer_term(layer: str) -> str:
     """Return the name of the reconstruction term of a layer."""
     return RECONSTRUCTION if layer == INPUT else f"{RECONSTRUCTION}[{layer}]"
@@ -69,8 +73,8 @@ class Objective:
         How layers' reconstructions are kept from being minimized by layers that vanish.
     rows : {'all', 'unlabelled'}
         Those that the terms without labels see. Eq 82 prints all.
-    shift : int
-        Most pixels of a shift.
+    shift : int, optional
+        Most pixels of a shift. Default: a 14th of the image's shorter side, at least 1: 2 of 28 or 32, 1 of 8.
     confidence : float in [0, 1]
         Probability from which a prediction teaches the shifted one.
     norm : {1, 2, inf}
@@ -96,7 +100,7 @@ class Objective:
     form: Form = "squared"
     target: Target = "detached"
     rows: Literal["all", "unlabelled"] = "all"
-    shift: int = 2
+    shift: int | None = None
     confidence: float = 0.95
     norm: float | Literal["inf"] = 2
     lipschitz: float = 1.0
@@ -120,9 +124,12 @@ class Objective:
         _check("confidence", self.confidence, most=1)
         _check("lipschitz", self.lipschitz)
         _check("energy", self.energy)
-        if isinstance(self.shift, bool) or not isinstance(self.shift, int) or self.shift < 0:
+        whole = isinstance(self.shift, int) and not isinstance(self.shift, bool)
+        if self.shift is not None and (not whole or self.shift < 0):
             raise SplineGraphError(f"shift={self.shift!r}", remedy="give a whole number of pixels")
-        self.at(0)
+        schedules = [self.alpha, self.beta, self.ramp, *self.gamma.values(), *(getattr(self, name) for name in _EXTRA)]
+        if not self.at(0) and not any(callable(weight) for weight in schedules):
+            raise SplineGraphError("all weights of the objective are zero", remedy=SOME_WEIGHT)
 
     @property
     def layers(self) -> tuple[str, ...]:

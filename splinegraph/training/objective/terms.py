@@ -146,13 +146,14 @@ def consistency(logits: Tensor, shifted_logits: Tensor, *, confidence: float = 0
     return found
 
 
-def shifted(x: Tensor, most: int) -> Tensor:
+def shifted(x: Tensor, most: int | None = None) -> Tensor:
     """Return every sample moved by its own random whole number of pixels, up to `most` along each spatial axis.
 
     Parameters
     ----------
     x : Tensor of shape (B, channels, *sizes)
-    most : int
+    most : int, optional
+        Default: a 14th of the shortest side, at least 1.
 
     Notes
     -----
@@ -161,13 +162,20 @@ def shifted(x: Tensor, most: int) -> Tensor:
     Raises
     ------
     ShapeError
-        If there is no axis to shift along.
+        If there is no axis to shift along, or nothing of an image would be left.
     """
     if x.dim() < 3:
         raise ShapeError(
             f"inputs of shape {tuple(x.shape[1:])} cannot be shifted",
-            remedy="give images of shape (channels, height, width), or set shift=0",
+            remedy="give images of shape (channels, height, width), or set consistency=0",
         )
+    side = min(x.shape[2:])
+    most = max(1, side // 14) if most is None else most
+    if most >= side > 1:
+        raise ShapeError(
+            f"shift={most} for images of {'x'.join(map(str, x.shape[2:]))}",
+            why="nothing of an image would be left", remedy=f"give at most {side - 1}",
+        )  # fmt: skip
     for axis in range(2, x.dim()):
         size = x.shape[axis]
         moves = torch.randint(-most, most + 1, (x.shape[0], 1)).to(x.device)
