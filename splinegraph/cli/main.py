@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from importlib import metadata
 from typing import IO, Any
 
@@ -20,7 +21,7 @@ from splinegraph.cli.regions import regions
 from splinegraph.cli.rerun import rerun
 from splinegraph.cli.trace import trace
 from splinegraph.cli.train import train
-from splinegraph.errors import EquivalenceError, SplineGraphError
+from splinegraph.errors import EquivalenceError, SplineGraphError, one_line
 
 __all__ = ["main"]
 
@@ -52,6 +53,12 @@ class _Group(click.Group):
             raise _BadInput(f"{what}: {error.strerror or error}") from error
 
 
+def _warning(message: Warning | str, category: type[Warning], *place: object, **more: object) -> str:
+    """Return a warning as one line, as errors are shown: a line of our code tells a user nothing."""
+    told = "warning" if category is UserWarning else f"warning ({category.__name__})"
+    return f"splinegraph: {told}: {one_line(str(message))}\n"
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(metadata.version("splinegraph"), prog_name="splinegraph")
 def main() -> None:
@@ -62,6 +69,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal shows ? in place of ×, and nothing fails
             stream.reconfigure(errors="replace")
+    warnings.formatwarning = _warning
 
 
 for command in (analyze, regions, lipschitz, convexity, train, trace, export, rerun):

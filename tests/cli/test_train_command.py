@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import signal
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -310,3 +311,9 @@ def test_a_folder_holds_one_training(run: Run) -> None:
     assert (other.exit_code, "--alpha differs" in other.stderr) == (2, True)
     Path("out/request.json").write_text("{")
     assert "is damaged" in run("--resume", "out").stderr
+
+
+def test_a_warning_is_one_line_without_our_code(run: Run) -> None:
+    run("--help")
+    assert warnings.formatwarning("odd\nweights", UserWarning, "x.py", 1) == "splinegraph: warning: odd weights\n"
+    assert "(RuntimeWarning): odd" in warnings.formatwarning("odd", RuntimeWarning, "x.py", 1)
