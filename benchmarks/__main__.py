@@ -7,12 +7,17 @@ import sys
 
 RUNS = (
     ("affine_maps",),
+    ("activation_graph", "--quick"),
     ("trace_overhead",),
     ("regions", "--nets", "small", "--repeat", "1"),
     ("lipschitz", "--quick", "--peers", "LipSDP"),
     ("splines", "--quick"),
     ("training", "--repeat", "5"),
     ("semi_supervised", "--quick"),
+    ("rank_topologies", "--quick"),
+    ("separation", "--quick"),
+    ("paths", "--blocks", "5", "20"),
+    ("sharpness", "--quick"),
 )
 
 for name, *options in RUNS:

@@ -88,8 +88,8 @@ def measured(way: tuple[int, int, float, int], seed: int) -> Row:
     x = torch.from_numpy(data.data[order] / 16).float()
     y = torch.from_numpy(data.target[order]).long()
     graph = sg.trace(trained(x[:TRAINED], y[:TRAINED], *way, seed), x[:1])
-    gap = sg.generalization_gap(graph, (x[:TRAINED], y[:TRAINED]), held_out=(x[TRAINED:], y[TRAINED:]))
-    sharp = sg.sharpness(graph, x[:TRAINED], y=y[:TRAINED], draws=10, steps=20)
+    gap = sg.generalization_gap(graph, (x[:TRAINED], y[:TRAINED]), (x[TRAINED:], y[TRAINED:]))
+    sharp = sg.sharpness(graph, x[:TRAINED], y[:TRAINED], draws=10, steps=20)
     smooth = sg.smoothness(graph, x[:TRAINED], pairs=100)
     return Row(
         *way, seed, gap.train, gap.held_out, gap.gap, sharp.mean, float(sharp.curvature or 0.0), smooth.rate

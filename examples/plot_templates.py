@@ -3,6 +3,7 @@
     python examples/plot_templates.py docs/templates.png
 
 A template is a row of A[x]: the pattern whose product with the input, plus a bias, is the class score.
+`sg.templates(graph, x).plot()` draws those of all classes.
 """
 
 from __future__ import annotations
@@ -30,10 +31,9 @@ def main(path: str) -> None:
     first = [int(np.flatnonzero(data["y"] == digit)[0]) for digit in range(SAMPLES)]
     x = torch.from_numpy(data["x"][first])
     graph = sg.trace(model, x)
-    local = sg.affine_map(graph, x)
-    chosen = local.value.argmax(1)
-    rows = torch.stack([chosen, local.value.topk(2).indices[:, 1]], 1)
-    templates = local.rows(rows)[:, :, 0]
+    found = sg.templates(graph, x)
+    rows = found.scores.topk(2).indices
+    templates = found.rows[torch.arange(SAMPLES)[:, None], rows][:, :, 0]
     figure, axes = plt.subplots(3, SAMPLES, figsize=(SAMPLES * 1.15, 4.1), layout="constrained")
     for i in range(SAMPLES):
         images = (x[i, 0], templates[i, 0], templates[i, 1])
@@ -46,7 +46,7 @@ def main(path: str) -> None:
                 spine.set_color("0.8")
             if row:
                 axes[row, i].set_xlabel(
-                    f"class {int(rows[i, row - 1])}: {float(local.value[i, rows[i, row - 1]]):.1f}", fontsize=8
+                    f"class {int(rows[i, row - 1])}: {float(found.scores[i, rows[i, row - 1]]):.1f}", fontsize=8
                 )
     for row, title in enumerate(("input x", "template of the\nlargest score", "template of the\nrunner-up")):
         axes[row, 0].set_ylabel(title, fontsize=9)

@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from splinegraph.analyses.activation.activation_graph import activation_graph
+    from splinegraph.analyses.activation.result import ActivationGraph
     from splinegraph.analyses.affine_map import AffineMap, affine_map
     from splinegraph.analyses.codes import ActivationPattern, codes
     from splinegraph.analyses.convexity.checklist import Checklist, checklist
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from splinegraph.analyses.convexity.inference import Inference, inference
     from splinegraph.analyses.convexity.verdict import Status, Verdict, Verdicts
     from splinegraph.analyses.convexity.witness import Witness
+    from splinegraph.analyses.encoding.comparison import FrameworkTable, compare_frameworks
+    from splinegraph.analyses.encoding.encoding import Encoding, encode
+    from splinegraph.analyses.encoding.inverse import Inverse, invert
+    from splinegraph.analyses.encoding.layers import LayerReconstruction, reconstruct_layers
+    from splinegraph.analyses.encoding.preimage import Preimage, preimage
     from splinegraph.analyses.factors import Factors, conv_matrix, factors
     from splinegraph.analyses.lipschitz.bound import LipschitzBound
     from splinegraph.analyses.lipschitz.certificate import Certificate, load_certificate
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
     )
     from splinegraph.analyses.measures.sharpness import Sharpness, sharpness
     from splinegraph.analyses.measures.smoothness import Smoothness, smoothness
+    from splinegraph.analyses.paths.decomposition import PathDecomposition
+    from splinegraph.analyses.paths.paths import paths
     from splinegraph.analyses.regions.chords.chords import Chords, chords
     from splinegraph.analyses.regions.counting import count_bound
     from splinegraph.analyses.regions.enumerate import enumerate_regions
@@ -47,6 +56,23 @@ if TYPE_CHECKING:
     from splinegraph.analyses.robustness.radius import CertifiedRadius, certified_radius
     from splinegraph.analyses.robustness.softmax import softmax_constant, softmax_lipschitz
     from splinegraph.analyses.robustness.step import Sensitivity, adversarial_step, sensitivity_ratio
+    from splinegraph.analyses.separation.groups import rotations, translations
+    from splinegraph.analyses.separation.linear import (
+        LinearSeparability,
+        SeparableLayers,
+        linear_separable,
+        separable_layers,
+    )
+    from splinegraph.analyses.separation.orbit import Orbit, orbit
+    from splinegraph.analyses.separation.result import Separation, SeparationComparison
+    from splinegraph.analyses.separation.separation import separation
+    from splinegraph.analyses.separation.sweep import SeparationSweep, separation_sweep
+    from splinegraph.analyses.templates.dynamics import TemplateDynamics, template_dynamics
+    from splinegraph.analyses.templates.memory import Memorization, UpdateBalance, memorization, update_balance
+    from splinegraph.analyses.templates.optimal import OptimalTemplates, optimal_templates
+    from splinegraph.analyses.templates.ranking import TemplateRanking, template_ranking
+    from splinegraph.analyses.templates.scores import TemplateScores, template_scores
+    from splinegraph.analyses.templates.templates import Templates, templates
     from splinegraph.core.bound import Bound
     from splinegraph.core.domains.ball import Ball
     from splinegraph.core.domains.plane import Plane
@@ -75,6 +101,7 @@ if TYPE_CHECKING:
     from splinegraph.transforms.spline.substitution import SplineNode, SplineSubstitution
 
 __all__ = [
+    "ActivationGraph",
     "ActivationPattern",
     "Activity",
     "AdversarialDistance",
@@ -93,24 +120,38 @@ __all__ = [
     "Curvature",
     "DataSource",
     "Difference",
+    "Encoding",
     "Factors",
+    "FrameworkTable",
     "GeneralizationGap",
     "Inference",
+    "Inverse",
+    "LayerReconstruction",
+    "LinearSeparability",
     "LipschitzBound",
     "LocalRegion",
     "MaxAffineFit",
     "MaxAffineForm",
+    "Memorization",
     "Monotonicity",
     "Neighborhood",
     "Node",
+    "OptimalTemplates",
+    "Orbit",
     "Partition",
+    "PathDecomposition",
     "Plane",
     "Polytope",
+    "Preimage",
     "RegionSample",
     "Relaxation",
     "Report",
     "Segment",
     "Sensitivity",
+    "SeparableLayers",
+    "Separation",
+    "SeparationComparison",
+    "SeparationSweep",
     "Sharpness",
     "Smoothness",
     "Spline1d",
@@ -120,11 +161,17 @@ __all__ = [
     "SplineSpace",
     "SplineSubstitution",
     "Status",
+    "TemplateDynamics",
+    "TemplateRanking",
+    "TemplateScores",
+    "Templates",
     "TopologySelection",
+    "UpdateBalance",
     "Verdict",
     "Verdicts",
     "Verification",
     "Witness",
+    "activation_graph",
     "activity",
     "adversarial_step",
     "affine_map",
@@ -134,16 +181,20 @@ __all__ = [
     "chords",
     "codes",
     "compare",
+    "compare_frameworks",
     "contraction_penalty",
     "conv_matrix",
     "convexity",
     "count_bound",
     "difference_of_convex",
+    "encode",
     "enumerate_regions",
     "factors",
     "generalization_gap",
     "inference",
+    "invert",
     "latex",
+    "linear_separable",
     "lipschitz",
     "load",
     "load_certificate",
@@ -151,22 +202,38 @@ __all__ = [
     "logits",
     "max_affine",
     "max_affine_fit",
+    "memorization",
     "min_adversarial",
     "neighborhood",
     "normalized",
+    "optimal_templates",
+    "orbit",
+    "paths",
     "plot_graph",
+    "preimage",
     "read_data",
     "read_onnx",
+    "reconstruct_layers",
+    "rotations",
     "sample_regions",
     "save_figure",
     "sensitivity_ratio",
+    "separable_layers",
+    "separation",
+    "separation_sweep",
     "sharpness",
     "smoothness",
     "softmax_constant",
     "softmax_lipschitz",
     "spline",
+    "template_dynamics",
+    "template_ranking",
+    "template_scores",
+    "templates",
     "topology_selection",
     "trace",
+    "translations",
+    "update_balance",
     "write_gexf",
     "write_graphml",
     "write_json",
@@ -176,6 +243,8 @@ __version__ = "0.1.0"
 
 # torch takes a second to import: `splinegraph --help` need not wait for it
 _WHERE = {
+    "analyses.activation.activation_graph": ("activation_graph",),
+    "analyses.activation.result": ("ActivationGraph",),
     "analyses.affine_map": ("AffineMap", "affine_map"),
     "analyses.codes": ("ActivationPattern", "codes"),
     "analyses.factors": ("Factors", "conv_matrix", "factors"),
@@ -184,6 +253,11 @@ _WHERE = {
     "analyses.convexity.inference": ("Inference", "inference"),
     "analyses.convexity.verdict": ("Status", "Verdict", "Verdicts"),
     "analyses.convexity.witness": ("Witness",),
+    "analyses.encoding.comparison": ("FrameworkTable", "compare_frameworks"),
+    "analyses.encoding.encoding": ("Encoding", "encode"),
+    "analyses.encoding.inverse": ("Inverse", "invert"),
+    "analyses.encoding.layers": ("LayerReconstruction", "reconstruct_layers"),
+    "analyses.encoding.preimage": ("Preimage", "preimage"),
     "analyses.lipschitz.bound": ("LipschitzBound",),
     "analyses.lipschitz.certificate": ("Certificate", "load_certificate"),
     "analyses.lipschitz.lipschitz": ("lipschitz",),
@@ -191,6 +265,8 @@ _WHERE = {
     "analyses.measures.gap": ("GeneralizationGap", "TopologySelection", "generalization_gap", "topology_selection"),
     "analyses.measures.sharpness": ("Sharpness", "sharpness"),
     "analyses.measures.smoothness": ("Smoothness", "smoothness"),
+    "analyses.paths.decomposition": ("PathDecomposition",),
+    "analyses.paths.paths": ("paths",),
     "analyses.regions.chords.chords": ("Chords", "chords"),
     "analyses.regions.counting": ("count_bound",),
     "analyses.regions.enumerate": ("enumerate_regions",),
@@ -208,6 +284,18 @@ _WHERE = {
     "analyses.robustness.radius": ("CertifiedRadius", "certified_radius"),
     "analyses.robustness.softmax": ("softmax_constant", "softmax_lipschitz"),
     "analyses.robustness.step": ("Sensitivity", "adversarial_step", "sensitivity_ratio"),
+    "analyses.separation.groups": ("rotations", "translations"),
+    "analyses.separation.linear": ("LinearSeparability", "SeparableLayers", "linear_separable", "separable_layers"),
+    "analyses.separation.orbit": ("Orbit", "orbit"),
+    "analyses.separation.result": ("Separation", "SeparationComparison"),
+    "analyses.separation.separation": ("separation",),
+    "analyses.separation.sweep": ("SeparationSweep", "separation_sweep"),
+    "analyses.templates.dynamics": ("TemplateDynamics", "template_dynamics"),
+    "analyses.templates.memory": ("Memorization", "UpdateBalance", "memorization", "update_balance"),
+    "analyses.templates.optimal": ("OptimalTemplates", "optimal_templates"),
+    "analyses.templates.ranking": ("TemplateRanking", "template_ranking"),
+    "analyses.templates.scores": ("TemplateScores", "template_scores"),
+    "analyses.templates.templates": ("Templates", "templates"),
     "core.bound": ("Bound",),
     "core.domains.ball": ("Ball",),
     "core.domains.plane": ("Plane",),
@@ -235,13 +323,15 @@ _WHERE = {
 _MODULES = {name: f"splinegraph.{module}" for module, names in _WHERE.items() for name in names}
 
 
-_PACKAGES = ("nn", "splines", "testing", "training")
+_PACKAGES = {name: f"splinegraph.{name}" for name in ("nn", "splines", "testing", "training")} | {
+    "frameworks": "splinegraph.analyses.encoding.frameworks"
+}
 """Open with the package: ``sg.nn.ConvexLinear``."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
-        return importlib.import_module(f"splinegraph.{name}")
+        return importlib.import_module(_PACKAGES[name])
     if name not in _MODULES:
         raise AttributeError(f"module 'splinegraph' has no attribute {name!r}")
     value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)

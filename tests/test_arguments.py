@@ -18,10 +18,12 @@ from splinegraph.splines import Univariate, approximate
 
 BOX = sg.Box([-1.0, -1.0], [1.0, 1.0])
 
-X = torch.zeros(1, 2)
+X, Y = torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64)
 
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "on": (BOX,), "x": (X,), "other": (X + 1,), "starts": (X,), "ends": (X + 1,), "k": (0,), "alpha": (0.1,),
+    "X": (X,), "y": (Y,), "transforms": ((torch.clone,),), "train": ((X, Y),),
+    "held_out": ((X, Y),),
 }  # fmt: skip
 """What functions are given besides the graph, by the names of their parameters."""
 

@@ -17,8 +17,10 @@ from splinegraph.cli.analyze import analyze
 from splinegraph.cli.convexity import convexity
 from splinegraph.cli.export import export
 from splinegraph.cli.lipschitz import lipschitz
+from splinegraph.cli.rank import rank
 from splinegraph.cli.regions import regions
 from splinegraph.cli.rerun import rerun
+from splinegraph.cli.templates import templates
 from splinegraph.cli.trace import trace
 from splinegraph.cli.train import train
 from splinegraph.errors import EquivalenceError, SplineGraphError, one_line
@@ -72,5 +74,5 @@ def main() -> None:
     warnings.formatwarning = _warning
 
 
-for command in (analyze, regions, lipschitz, convexity, train, trace, export, rerun):
+for command in (analyze, regions, lipschitz, convexity, templates, train, rank, trace, export, rerun):
     main.add_command(command)

@@ -8,17 +8,27 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from splinegraph.analyses.report.activation import ActivationSection
 from splinegraph.analyses.report.convexity import ConvexitySection
+from splinegraph.analyses.report.encoding import EncodingSection
 from splinegraph.analyses.report.graph import GraphSection, InputsSection, NodeRow
 from splinegraph.analyses.report.lipschitz import LipschitzSection
 from splinegraph.analyses.report.maps import BoundarySection, MapsSection
 from splinegraph.analyses.report.measures import MeasuresSection
+from splinegraph.analyses.report.paths import PathsSection
 from splinegraph.analyses.report.regions import RegionsSection
 from splinegraph.analyses.report.report import Report
+from splinegraph.analyses.report.separation import SeparationSection
+from splinegraph.analyses.report.templates import TemplatesSection
 from splinegraph.analyses.report.units import CodesSection, LayerUnits, UnitsSection
 from splinegraph.analyses.report.values import Failed, Section, plural
+from splinegraph.cli.render_activation import render_activation
+from splinegraph.cli.render_encoding import render_encoding
 from splinegraph.cli.render_measures import render_measures
+from splinegraph.cli.render_paths import render_paths
 from splinegraph.cli.render_pieces import WIDE, fill, section_title, text_table
+from splinegraph.cli.render_separation import render_separation
+from splinegraph.cli.render_templates import render_templates
 
 __all__ = ["render", "render_graph", "render_heading"]
 
@@ -171,6 +181,11 @@ RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {
     RegionsSection: _regions,
     LipschitzSection: _lipschitz,
     ConvexitySection: _convexity,
+    ActivationSection: render_activation,
+    EncodingSection: render_encoding,
     MeasuresSection: render_measures,
+    PathsSection: render_paths,
+    SeparationSection: render_separation,
+    TemplatesSection: render_templates,
 }
 """How each kind of section is shown."""

@@ -265,7 +265,7 @@ class Lowering(SymbolicSizes):
         """Add an operator node."""
         module, recurrent = module_path(node)
         names = tuple(a.name for a in args)
-        step = self._step(operator, names, name) if recurrent else None
+        step = self._step(operator, names, name, module) if recurrent else None
         return self.add(
             Node(
                 name,
@@ -281,14 +281,15 @@ class Lowering(SymbolicSizes):
             dtype,
         )
 
-    def _step(self, operator: Operator, names: tuple[str, ...], name: str) -> int | None:
+    def _step(self, operator: Operator, names: tuple[str, ...], name: str, module: str) -> int | None:
         index = getattr(operator, "index", None)
         if operator.label == "Select" and isinstance(index, int) and not self._stepped(names):
             before = self.nodes[names[0]]
+            if before.is_input or before.module != module:
+                return None  # of an initial state from outside, whose slices are layers
             # torch reverses the sequence for the second direction, so its first slice is the last step
             last = before.shape[getattr(operator, "dim", 0)] - 1
-            flipped = not before.is_input and before.op.label == "Flip"
-            return self.clock.slice(name, last - index if flipped else index)
+            return self.clock.slice(name, last - index if before.op.label == "Flip" else index)
         weight = self.parameter_names.get(id(getattr(operator, "weight", None)), "")
         recurrent = 0 if "weight_hh" not in weight else -1 if weight.endswith("_reverse") else 1
         return self.clock.tick(name, names, gathers=operator.label == "Concat", recurrent=recurrent)

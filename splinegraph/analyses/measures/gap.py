@@ -69,7 +69,7 @@ class GeneralizationGap:
 
 
 def generalization_gap(
-    graph: SplineGraph, train: Any, *, held_out: Any, level: float = 0.95, dtype: torch.dtype | None = None
+    graph: SplineGraph, train: Any, held_out: Any, *, level: float = 0.95, dtype: torch.dtype | None = None
 ) -> GeneralizationGap:
     """Return the gap between the accuracies on samples trained on and on others (paper Def 6).
 
@@ -111,7 +111,7 @@ def generalization_gap(
     >>> graph = sg.trace(torch.nn.Linear(2, 2).eval(), torch.zeros(1, 2))
     >>> x = torch.randn(20, 2)
     >>> y = graph(x).argmax(1)
-    >>> sg.generalization_gap(graph, (x, y), held_out=(x[:10], 1 - y[:10])).gap
+    >>> sg.generalization_gap(graph, (x, y), (x[:10], 1 - y[:10])).gap
     1.0
     """
     require_graph(graph)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses.measures.weights import Loss, LossOfWeights
-from splinegraph.core.graph import SplineGraph
+from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.errors import ShapeError, require_seed, require_whole
 
 __all__ = ["Sharpness", "sharpness"]
@@ -77,7 +77,7 @@ class Sharpness:
 
 
 def sharpness(
-    graph: SplineGraph, X: Tensor, *, y: Tensor, radius: float = 0.1, draws: int = 10, steps: int = 20,
+    graph: SplineGraph, X: Tensor, y: Tensor, *, radius: float = 0.1, draws: int = 10, steps: int = 20,
     loss: Loss | None = None, seed: int = 0,
 ) -> Sharpness:  # fmt: skip
     """Return how much the loss rises around the weights, and how strongly it curves.
@@ -129,10 +129,11 @@ def sharpness(
     >>> import torch, splinegraph as sg
     >>> model = torch.nn.Linear(2, 2).eval()
     >>> graph = sg.trace(model, torch.zeros(1, 2))
-    >>> found = sg.sharpness(graph, torch.randn(8, 2), y=torch.zeros(8, dtype=torch.int64))
+    >>> found = sg.sharpness(graph, torch.randn(8, 2), torch.zeros(8, dtype=torch.int64))
     >>> found.curvature > 0
     True
     """
+    require_graph(graph)
     for name, number, least in (("draws", draws, 0), ("steps", steps, 0)):
         require_whole(name, number, least)
     if not (math.isfinite(radius) and radius > 0):

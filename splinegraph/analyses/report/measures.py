@@ -138,6 +138,6 @@ def _sharpness(graph: SplineGraph, study: Study, kept: Kept) -> tuple[Sharpness 
     if size > PARAMETERS or len(y) * max(math.prod(node.shape) for node in graph.nodes) > ENTRIES:
         return None, f"no sharpness: {size:,} parameters"
     try:
-        return sharpness(graph, kept.inputs[0], y=y, draws=DRAWS, steps=STEPS, seed=study.seed), ""
+        return sharpness(graph, kept.inputs[0], y, draws=DRAWS, steps=STEPS, seed=study.seed), ""
     except SplineGraphError as error:
         return None, f"no sharpness: {error.what}"

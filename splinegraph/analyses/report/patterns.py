@@ -14,7 +14,7 @@ from torch import Tensor
 from splinegraph.analyses.codes import ActivationPattern, Layer, codes
 from splinegraph.analyses.report.study import Collector, Part, Study
 
-__all__ = ["Patterns", "Tally"]
+__all__ = ["Patterns", "Tally", "part_codes"]
 
 ENTRIES = 2**24
 """How many codes are unpacked at a time."""
@@ -59,6 +59,13 @@ class Tally:
         return (self.counts.shape[1] * self.samples**2 - int((self.counts**2).sum())) // 2
 
 
+def part_codes(study: Study, part: Part) -> ActivationPattern:
+    """Return the codes of a part, worked out once for all collectors."""
+    if study.last_codes is None or study.last_codes[0] is not part:
+        study.last_codes = part, codes(study.graph, *part.inputs, dtype=study.dtype)
+    return study.last_codes[1]
+
+
 class Patterns(Collector):
     """Counts per unit and piece, and which patterns occur.
 
@@ -73,7 +80,7 @@ class Patterns(Collector):
         self._samples = 0
 
     def add(self, part: Part) -> None:
-        found = codes(self.study.graph, *part.inputs, dtype=self.study.dtype)
+        found = part_codes(self.study, part)
         for row in np.ascontiguousarray(found.packed):
             self._digests += hashlib.blake2b(row, digest_size=DIGEST).digest()
         self._counts = {layer.name: self._counted(found, layer) for layer in found.layers if layer.units}

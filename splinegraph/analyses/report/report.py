@@ -10,7 +10,19 @@ from typing import Any
 import torch
 
 from splinegraph.analyses.provenance import Provenance
-from splinegraph.analyses.report import convexity, lipschitz, maps, measures, regions, units  # noqa: F401
+from splinegraph.analyses.report import (  # noqa: F401
+    activation,
+    convexity,
+    encoding,
+    lipschitz,
+    maps,
+    measures,
+    paths,
+    regions,
+    separation,
+    templates,
+    units,
+)
 
 # each of these modules registers its sections
 from splinegraph.analyses.report import graph as graph_sections  # noqa: F401
@@ -153,8 +165,8 @@ def analyze(
     Notes
     -----
     One pass over the data, with three forward passes over each part. The samples are not kept: memory is that
-    of two parts of at most 512, 16 bytes per sample, and 8 per unit and piece. No pass at all if only the
-    graph is asked for. Dead and constant units are those of these samples: others may switch them.
+    of two parts of at most 512, 16 bytes per sample, 8 per unit and piece, and 100 per cell of a layer. No pass at
+    all if only the graph is asked for. Dead and constant units are those of these samples: others may switch them.
 
     An interrupt (KeyboardInterrupt) of that pass ends it: the sections are made of the samples seen so far. One
     before or after it leaves the sections made so far; the others are shown as failed. Neither report is complete.

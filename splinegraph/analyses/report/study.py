@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses import batches
+from splinegraph.analyses.codes import ActivationPattern
 from splinegraph.analyses.report.random_inputs import embedded, random_inputs
 from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.data.reading import read_data
@@ -97,6 +98,7 @@ class Study:
         self.samples = source.length
         self.interrupted = ""  # where, if the pass did not come to its end
         self.first: tuple[Tensor, ...] = ()
+        self.last_codes: tuple[Part, ActivationPattern] | None = None  # of the last part, see `patterns.part_codes`
         self._collected: dict[type[Collector], Collector | Exception] = {}
 
     def __len__(self) -> int:
@@ -151,7 +153,7 @@ class Study:
             self.interrupted = (
                 f"interrupted after {done} of {'an unknown number of' if total is None else total} samples"
             )
-        self.samples = done
+        self.samples, self.last_codes = done, None
         if not self.interrupted:
             self._check_at()
         elif not done:

@@ -79,7 +79,7 @@ class Polytope:
                 remedy="give G of shape (m, n) and h of shape (m,)",
             )
         shape = tuple(G.shape[1:]) if self.point_shape is None else tuple(self.point_shape)
-        G = G.reshape(len(G), -1)
+        G = G.reshape(len(G), math.prod(G.shape[1:]))  # there may be no rows
         if math.prod(shape) != G.shape[1]:
             raise ShapeError(f"rows of {G.shape[1]} entries for points of shape {shape}")
         if not bool(G.isfinite().all()) or bool(h.isnan().any()):

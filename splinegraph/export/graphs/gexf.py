@@ -21,6 +21,7 @@ from splinegraph.export.graphs.palette import rgb
 if TYPE_CHECKING:
     import networkx
 
+    from splinegraph.analyses.activation.result import ActivationGraph
     from splinegraph.core.graph import SplineGraph
 
 __all__ = ["write_gexf"]
@@ -37,12 +38,12 @@ _KEY = "networkx_key"
 """Attribute that networkx takes for the key of a parallel edge."""
 
 
-def write_gexf(graph: SplineGraph | networkx.Graph[Any], path: str | os.PathLike[str]) -> Path:
+def write_gexf(graph: SplineGraph | ActivationGraph | networkx.Graph[Any], path: str | os.PathLike[str]) -> Path:
     """Write a graph for Gephi, with positions, sizes and colors; `networkx.read_gexf` reads it back equal.
 
     Parameters
     ----------
-    graph : SplineGraph or networkx graph
+    graph : SplineGraph, ActivationGraph or networkx graph
         The operator graph is written of a SplineGraph. Attributes are made to fit as `cleaning.clean` says.
     path : str or path
 

@@ -21,6 +21,7 @@ from splinegraph.export.graphs.scalars import Scalar
 if TYPE_CHECKING:
     import networkx
 
+    from splinegraph.analyses.activation.result import ActivationGraph
     from splinegraph.core.graph import SplineGraph
 
 __all__ = ["write_graphml"]
@@ -34,7 +35,7 @@ _ROOT = {
 }
 
 
-def write_graphml(graph: SplineGraph | networkx.Graph[Any], path: str | os.PathLike[str]) -> Path:
+def write_graphml(graph: SplineGraph | ActivationGraph | networkx.Graph[Any], path: str | os.PathLike[str]) -> Path:
     """Write a graph as GraphML; `networkx.read_graphml` reads it back equal.
 
     Nodes have the attributes `x`, `y`, `size` and `color` (``#rrggbb``), which Gephi takes for what they are,
@@ -42,7 +43,7 @@ def write_graphml(graph: SplineGraph | networkx.Graph[Any], path: str | os.PathL
 
     Parameters
     ----------
-    graph : SplineGraph or networkx graph
+    graph : SplineGraph, ActivationGraph or networkx graph
         The operator graph is written of a SplineGraph. Attributes are made to fit as `cleaning.clean` says.
     path : str or path
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from splinegraph.analyses.activation.result import ActivationGraph
 from splinegraph.core.graph import SplineGraph
 from splinegraph.export import files
 from splinegraph.export.graphs.cleaning import clean
@@ -21,7 +22,7 @@ FORMAT = "splinegraph graph 1"
 """What the key `format` of the file says; a change that readers would notice counts up."""
 
 
-def node_link(graph: SplineGraph | networkx.Graph[Any]) -> dict[str, Any]:
+def node_link(graph: SplineGraph | ActivationGraph | networkx.Graph[Any]) -> dict[str, Any]:
     """Return a graph as a dict of JSON values, which `networkx.node_link_graph` turns into a graph again.
 
     The keys are `format`, `directed`, `multigraph`, `graph` (attributes of the whole), `nodes` (each with `id`,
@@ -31,12 +32,12 @@ def node_link(graph: SplineGraph | networkx.Graph[Any]) -> dict[str, Any]:
 
     Parameters
     ----------
-    graph : SplineGraph or networkx graph
+    graph : SplineGraph, ActivationGraph or networkx graph
 
     Raises
     ------
     DataError
-        If it is neither.
+        If it is none of these.
     """
     import networkx as nx
 
@@ -54,7 +55,7 @@ def write_json(obj: Any, path: str | os.PathLike[str]) -> Path:
 
     Parameters
     ----------
-    obj : SplineGraph, networkx graph, or a result with `to_dict`
+    obj : SplineGraph, ActivationGraph, networkx graph, or another result with `to_dict`
         See `node_link` for what is written of a graph.
     path : str or path
 
@@ -72,7 +73,7 @@ def write_json(obj: Any, path: str | os.PathLike[str]) -> Path:
     """
     import networkx as nx
 
-    if isinstance(obj, SplineGraph | nx.Graph):
+    if isinstance(obj, SplineGraph | ActivationGraph | nx.Graph):
         return files.write_json(node_link(obj), path)
     if not hasattr(obj, "to_dict"):
         as_networkx(obj)  # says what is wanted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from splinegraph.analyses.activation.result import ActivationGraph
 from splinegraph.core.describe import kind, to_networkx
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.parameters import leaves
@@ -47,18 +48,20 @@ def operator_graph(graph: SplineGraph) -> networkx.DiGraph[str]:
 
 
 def as_networkx(graph: object) -> networkx.Graph[Any]:
-    """Return a networkx graph of a SplineGraph or of a networkx graph, which is returned as it is.
+    """Return a networkx graph of a SplineGraph, an ActivationGraph or a networkx graph, which is returned as it is.
 
     Raises
     ------
     DataError
-        If it is neither.
+        If it is none of these.
     """
     import networkx as nx
 
     if isinstance(graph, SplineGraph):
         return operator_graph(graph)
+    if isinstance(graph, ActivationGraph):
+        return graph.to_networkx()
     if isinstance(graph, nx.Graph):
         return graph
-    remedy = "give a SplineGraph (see splinegraph.trace) or a networkx graph"
+    remedy = "give a SplineGraph (see splinegraph.trace), an ActivationGraph or a networkx graph"
     raise DataError(f"a {type(graph).__name__} is not a graph", remedy=remedy)

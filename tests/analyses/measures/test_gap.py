@@ -28,7 +28,7 @@ def _labelled(graph: sg.SplineGraph, count: int, wrong: int) -> tuple[torch.Tens
 
 def test_accuracies_and_gap() -> None:
     graph = _graph()
-    found = sg.generalization_gap(graph, _labelled(graph, 50, 5), held_out=_labelled(graph, 40, 10))
+    found = sg.generalization_gap(graph, _labelled(graph, 50, 5), _labelled(graph, 40, 10))
     assert (found.train, found.held_out, found.gap) == (0.9, 0.75, pytest.approx(0.15))
     low, high = found.interval
     assert low <= found.gap <= high
@@ -36,14 +36,14 @@ def test_accuracies_and_gap() -> None:
 
 def test_many_samples_are_read_in_batches() -> None:
     graph = _graph()
-    found = sg.generalization_gap(graph, _labelled(graph, 1500, 300), held_out=_labelled(graph, 1030, 1030))
+    found = sg.generalization_gap(graph, _labelled(graph, 1500, 300), _labelled(graph, 1030, 1030))
     assert (found.train, found.held_out) == (0.8, 0.0)
 
 
 @pytest.mark.parametrize("right", [0, 3, 17, 20])
 def test_the_interval_holds_what_it_says(right: int) -> None:
     """Its ends are the shares at which so few, or so many, have a probability of 2.5 %."""
-    found = sg.generalization_gap(_graph(), _labelled(_graph(), 8, 0), held_out=_labelled(_graph(), 20, 20 - right))
+    found = sg.generalization_gap(_graph(), _labelled(_graph(), 8, 0), _labelled(_graph(), 20, 20 - right))
     if right:
         assert binom.sf(right - 1, 20, found.low) == pytest.approx(0.025)
     if right < 20:
@@ -80,13 +80,13 @@ def test_refusals() -> None:
     graph = _graph()
     good = _labelled(graph, 10, 1)
     with pytest.raises(DataError, match="no labels"):
-        sg.generalization_gap(graph, good[0], held_out=good)
+        sg.generalization_gap(graph, good[0], good)
     with pytest.raises(DataError, match="no classes"):
-        sg.generalization_gap(graph, good, held_out=(good[0], good[1] + 4))
+        sg.generalization_gap(graph, good, (good[0], good[1] + 4))
     with pytest.raises(ShapeError, match="shape"):
-        sg.generalization_gap(graph, (torch.randn(4, 5), torch.zeros(4).long()), held_out=good)
+        sg.generalization_gap(graph, (torch.randn(4, 5), torch.zeros(4).long()), good)
     with pytest.raises(ShapeError, match="one score per class"):
-        sg.generalization_gap(sg.trace(nn.Linear(3, 1).eval(), torch.zeros(1, 3)), good, held_out=good)
+        sg.generalization_gap(sg.trace(nn.Linear(3, 1).eval(), torch.zeros(1, 3)), good, good)
     with pytest.raises(ShapeError, match="level"):
-        sg.generalization_gap(graph, good, held_out=good, level=1.5)
-    assert "90.00 % beside 90.00 % held out" in repr(sg.generalization_gap(graph, good, held_out=good))
+        sg.generalization_gap(graph, good, good, level=1.5)
+    assert "90.00 % beside 90.00 % held out" in repr(sg.generalization_gap(graph, good, good))

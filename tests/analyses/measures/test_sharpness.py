@@ -40,12 +40,12 @@ def test_the_curvature_is_the_largest_eigenvalue(kind: nn.Module) -> None:
     x, y = _data()
     net = _net(kind)
     largest = float(torch.linalg.eigvalsh(_hessian(net, x, y))[-1])
-    found = sg.sharpness(sg.trace(net, x[:1]), x, y=y, steps=40, draws=0)
+    found = sg.sharpness(sg.trace(net, x[:1]), x, y, steps=40, draws=0)
     assert found.curvature == pytest.approx(largest, rel=1e-9)
     assert found.residual is not None
     assert found.residual < 1e-6
     with torch.no_grad():
-        assert sg.sharpness(sg.trace(net, x[:1]), x, y=y, steps=40, draws=0) == found
+        assert sg.sharpness(sg.trace(net, x[:1]), x, y, steps=40, draws=0) == found
 
 
 def test_few_steps_give_a_lower_bound_with_an_honest_residual() -> None:
@@ -53,7 +53,7 @@ def test_few_steps_give_a_lower_bound_with_an_honest_residual() -> None:
     net = _net()
     values = torch.linalg.eigvalsh(_hessian(net, x, y))
     for steps in (1, 2, 4):
-        found = sg.sharpness(sg.trace(net, x[:1]), x, y=y, steps=steps, draws=0)
+        found = sg.sharpness(sg.trace(net, x[:1]), x, y, steps=steps, draws=0)
         assert found.curvature is not None
         assert found.residual is not None
         assert found.curvature <= float(values[-1]) + 1e-12
@@ -64,7 +64,7 @@ def test_rises_are_those_of_filter_normalised_noise() -> None:
     """Recomputed with a copy of the model whose weights are written."""
     x, y = _data()
     net = _net()
-    found = sg.sharpness(sg.trace(net, x[:1]), x, y=y, radius=0.3, draws=2, steps=0, seed=5)
+    found = sg.sharpness(sg.trace(net, x[:1]), x, y, radius=0.3, draws=2, steps=0, seed=5)
     generator = torch.Generator().manual_seed(5)
     for rise in found.rises:
         copy = _net()
@@ -86,7 +86,7 @@ def test_rescaled_layers_are_as_sharp() -> None:
         other[0].weight *= 8
         other[0].bias *= 8
         other[2].weight /= 8
-    found = [sg.sharpness(sg.trace(n, x[:1]), x, y=y, steps=10, draws=3) for n in (net, other)]
+    found = [sg.sharpness(sg.trace(n, x[:1]), x, y, steps=10, draws=3) for n in (net, other)]
     assert found[0].rises == pytest.approx(found[1].rises, abs=1e-9)
     assert found[0].curvature != pytest.approx(found[1].curvature, rel=0.1)
 
@@ -96,10 +96,10 @@ def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
     x, y = _data()
     graph = sg.trace(_net(), x[:1])
-    whole = sg.sharpness(graph, x, y=y, draws=2, steps=5)
+    whole = sg.sharpness(graph, x, y, draws=2, steps=5)
     real = module.LossOfWeights
     monkeypatch.setattr(module, "LossOfWeights", lambda *given: real(*given, batch=7))
-    parts = sg.sharpness(graph, x, y=y, draws=2, steps=5)
+    parts = sg.sharpness(graph, x, y, draws=2, steps=5)
     assert parts.rises == pytest.approx(whole.rises, abs=1e-12)
     assert parts.curvature == pytest.approx(whole.curvature, rel=1e-9)
     assert parts.gradient == pytest.approx(whole.gradient, rel=1e-9)
@@ -109,7 +109,7 @@ def test_the_users_weights_are_only_read() -> None:
     x, y = _data()
     net = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3)).eval()
     before = {name: (t.clone(), t._version) for name, t in net.state_dict().items()}
-    sg.sharpness(sg.trace(net, torch.zeros(1, 4)), x.float(), y=y)
+    sg.sharpness(sg.trace(net, torch.zeros(1, 4)), x.float(), y)
     for name, tensor in net.state_dict().items():
         assert torch.equal(tensor, before[name][0])
         assert tensor._version == before[name][1]
@@ -120,15 +120,15 @@ def test_refusals() -> None:
     x, y = _data()
     graph = sg.trace(_net(), x[:1])
     with pytest.raises(DataError, match="no classes"):
-        sg.sharpness(graph, x, y=y + 1)
+        sg.sharpness(graph, x, y + 1)
     with pytest.raises(DataError, match="for 30 samples"):
-        sg.sharpness(graph, x, y=y[:4])
+        sg.sharpness(graph, x, y[:4])
     with pytest.raises(ShapeError, match="radius"):
-        sg.sharpness(graph, x, y=y, radius=math.nan)
+        sg.sharpness(graph, x, y, radius=math.nan)
     with pytest.raises(ShapeError, match="one score per class"):
-        sg.sharpness(sg.trace(nn.Linear(4, 1).double().eval(), x[:1]), x, y=y)
+        sg.sharpness(sg.trace(nn.Linear(4, 1).double().eval(), x[:1]), x, y)
     with pytest.raises(ParameterError, match="no parameters"):
-        sg.sharpness(sg.trace(nn.Sequential(nn.ReLU()).eval(), x[:1]), x, y=y)
+        sg.sharpness(sg.trace(nn.Sequential(nn.ReLU()).eval(), x[:1]), x, y)
 
 
 def test_a_loss_of_ones_own_and_a_dead_network() -> None:
@@ -137,7 +137,7 @@ def test_a_loss_of_ones_own_and_a_dead_network() -> None:
     with torch.no_grad():
         for p in net.parameters():
             p.zero_()
-    found = sg.sharpness(sg.trace(net, x[:1]), x, y=y.double(), loss=lambda f, t: ((f[:, 0] - t) ** 2).mean())
+    found = sg.sharpness(sg.trace(net, x[:1]), x, y.double(), loss=lambda f, t: ((f[:, 0] - t) ** 2).mean())
     assert found.rises == (0.0,) * 10
     assert found.curvature == pytest.approx(2.0)  # of the last bias alone
     assert found.to_dict()["curvature_kind"] == "lower"

@@ -1,0 +1,1 @@
+"""Compiled loops; they import numba, and are imported late."""

@@ -1,0 +1,30 @@
+"""The section on paths in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.text import Text
+
+from splinegraph.analyses.report.paths import PathFamily, PathsSection
+from splinegraph.cli.render_pieces import fill, section_title, text_table
+
+__all__ = ["render_paths"]
+
+
+def render_paths(console: Console, section: PathsSection, hint: str) -> None:
+    """Print the headline and a line per family, then one per residual branch."""
+    section_title(console, "paths", section.headline, "" if section.families else "dim")
+    if not section.families:
+        return
+    families = "branches passed" if section.by == "length" else "first cell"
+    for heading, rows in ((families, section.families), ("through branch", section.blocks)):
+        if rows:
+            table = text_table([heading], ["paths", "share", "from inputs", "from biases", "|template|"])
+            fill(console, table, rows, _cells, hint)
+    console.print(Text("  to the largest output, mean over the samples; gates are kept", style="dim"))
+
+
+def _cells(row: PathFamily) -> list[str]:
+    paths = "" if row.paths is None else f"{row.paths:,}"
+    numbers = [f"{number:.4g}" for number in (row.inputs, row.biases, row.norm)]
+    return [row.name, paths, f"{100 * row.share:.0f} %", *numbers]
