@@ -15,11 +15,11 @@ READY := $(VENV)/.ready-$(subst =,-,$(notdir $(TORCH)))
 .DEFAULT_GOAL := help
 
 # Small matrices: a second thread per test worker only costs.
-test slow: export OMP_NUM_THREADS ?= 1
+gallery test slow: export OMP_NUM_THREADS ?= 1
 # Two workers and many short processes import the package: let it be compiled once, whatever the machine is set to.
 test slow: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test slow lint types bench coverage clean
+.PHONY: help demo gallery test slow lint types bench coverage clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +31,9 @@ help: ## show this list
 
 demo: $(READY) ## analyze a trained network; results in build/demo
 	$(VENV)/bin/splinegraph analyze examples/digits_cnn.py --data examples/digits.npz --out build/demo
+
+gallery: $(READY) ## make the figures and tables of the paper; in build/paper
+	$(PY) -m examples.paper --out build/paper
 
 test: $(READY) ## run the tests and the examples in docstrings
 	@$(PY) -m compileall -q -j 2 splinegraph
