@@ -42,11 +42,11 @@ def train(
     from splinegraph.cli.train_files import begin, write_results
     from splinegraph.cli.train_progress import failure_line
     from splinegraph.cli.train_table import render
-    from splinegraph.cli.train_work import work
+    from splinegraph.cli.train_work import terminated, work
     from splinegraph.training.engine.processes import rank
 
     folder, asked = begin(ctx, asked, out, resume, json_to)
-    with results_on_stdout(only=json_to == "-") as write:
+    with terminated(), results_on_stdout(only=json_to == "-") as write:
         found = work(ctx.command_path, asked, folder, resume=resume is not None, quiet=quiet)
         told = [f"splinegraph: error: {failure_line(failure)}" for failure in found.findings.failures]
         if rank():  # of several processes the one that failed says why

@@ -23,7 +23,7 @@ from splinegraph.training.engine.processes import joined, rank
 from splinegraph.training.experiments.findings import SUPERVISED, Findings
 from splinegraph.training.experiments.running import Arm, study
 
-__all__ = ["FORMAT", "Trained", "work"]
+__all__ = ["FORMAT", "Trained", "terminated", "work"]
 
 FORMAT = "splinegraph train 1"
 """Name and version of what is written as JSON."""
@@ -61,8 +61,8 @@ class Trained:
 
 
 def work(command: str, asked: Mapping[str, Any], folder: Path | None, *, resume: bool, quiet: bool) -> Trained:
-    """Train every arm on every draw of the labels; SIGTERM, of a cluster that takes its machine back, is Ctrl-C."""
-    with contextlib.redirect_stdout(sys.stderr), _terminated(), joined():
+    """Train every arm on every draw of the labels."""
+    with contextlib.redirect_stdout(sys.stderr), joined():
         data = data_of(asked, command)
         planned = arms(asked, data, command)
         if folder is not None and not rank():
@@ -73,13 +73,22 @@ def work(command: str, asked: Mapping[str, Any], folder: Path | None, *, resume:
 
 
 @contextlib.contextmanager
-def _terminated() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does, where nobody else handles it."""
+def terminated() -> Iterator[None]:
+    """Let SIGTERM, of a cluster that takes its machine back, do what Ctrl-C does, where nobody else handles it.
+
+    Those after the first say the same: torchrun and the cluster may both send one, and the second would interrupt the
+    saving.
+    """
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def once(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, once)
     try:
         yield
     finally:

@@ -101,6 +101,8 @@ def interrupting(trial: int, step: int, number: int = signal.SIGINT) -> Callable
             inner(now)
             if (mine, now.step) == (trial, step):
                 signal.raise_signal(number)
+                if number == signal.SIGTERM:  # from torchrun and from the cluster
+                    signal.raise_signal(number)
 
         return heard
 
@@ -156,7 +158,8 @@ def test_a_trial_that_fails_is_named_and_resume_does_it_again(run: Run, monkeypa
     assert (result.exit_code, "balanced, draw" in result.stderr) == (0, False), result.output
 
 
-def test_all_settings_have_options_and_are_kept(run: Run) -> None:
+def test_all_settings_have_options_and_are_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("splinegraph.training.experiments.watching.BUDGET", 0.0)  # of no interest here
     result = own(
         run, "--labels", 9, "--validation", 3, "--tune", 0.1, "--clip", "none", "--schedule", "constant",
         "--weight-decay", 0.01, "--no-channels-last", "--evaluate-every", 2, "--checkpoint-every", 3, "--track", 2,

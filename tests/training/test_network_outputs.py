@@ -55,12 +55,15 @@ def test_the_graph_is_that_of_evaluation_and_follows_the_weights() -> None:
     network, x = SplineNetwork(model, torch.zeros(2, 4)), torch.randn(6, 4)
     graph = network.graph
     assert model.training
-    assert network.mixes
+    assert not network.divisible
     with torch.no_grad():
         model[0].weight.mul_(2)
     assert network.graph is graph
     assert torch.allclose(graph(x), model.eval()(x), atol=1e-6)
-    assert not SplineNetwork(nn.Linear(4, 3), torch.zeros(1, 4)).mixes
+    assert SplineNetwork(nn.Linear(4, 3), torch.zeros(1, 4)).divisible
+    tracking = nn.Sequential(nn.InstanceNorm1d(2, track_running_stats=True), nn.Flatten(), nn.Linear(8, 3))
+    moving = SplineNetwork(tracking, torch.randn(2, 2, 4))
+    assert (moving.divisible, moving.eval().divisible) == (False, True)
 
 
 class Rows(nn.Module):
@@ -83,6 +86,7 @@ def test_a_model_that_takes_its_batch_apart_is_inverted_by_autograd(training: bo
     logits = model(leaf)
     (expected,) = torch.autograd.grad(logits, leaf, logits)
     assert torch.allclose(network(x).reconstruction, expected, atol=1e-6)
+    assert not network.divisible  # for all that is known
     with pytest.warns(UserWarning, match="autograd") if training else nullcontext():
         with pytest.raises(TraceError, match="no graph that takes batches"):
             _ = network.graph

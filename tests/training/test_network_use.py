@@ -199,6 +199,8 @@ def test_batch_norm_without_a_graph_is_refused() -> None:
 def test_a_model_that_mixes_samples_is_refused() -> None:
     with pytest.raises(BatchError, match="depends on the others"):
         SplineNetwork(Through(lambda z: z - z.mean(0)).eval(), torch.randn(2, 3))
+    with pytest.raises(BatchError, match="depend on the others of its batch"):  # without a graph that would tell
+        SplineNetwork(Through(lambda z: z - z.mean(0, keepdim=True)), torch.zeros(2, 3))
 
 
 # bad input

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,10 @@ def test_another_trial_or_a_damaged_one_is_refused(data: TrainingData, tmp_path:
 def test_an_interrupted_study_tells_what_is_done(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     real, calls = running._train, []
 
-    def second_is_cut(arm: Arm, draw: int, *more: Any, **others: Any) -> Trial:
+    def second_is_cut(arm: Arm, draw: int, *more: Any, **others: Any) -> tuple[Trial, bool]:
         calls.append(draw)
-        return dataclasses.replace(real(arm, draw, *more, **others), complete=len(calls) < 2)
+        trial, interrupted = real(arm, draw, *more, **others)
+        return dataclasses.replace(trial, complete=len(calls) < 2), interrupted
 
     monkeypatch.setattr(running, "_train", second_is_cut)
     found = study(arms(Recorded()), data, 3)
@@ -118,6 +120,31 @@ def test_an_interrupt_between_steps_loses_nothing(data: TrainingData) -> None:
     first, second = arms(make)
     found = study([first, dataclasses.replace(second, make=Interrupting())], data, 2)
     assert ([t.key.way for t in found.done], found.planned, found.complete) == (["balanced"], 4, False)
+
+
+def test_an_interrupt_in_the_last_step_ends_the_study(data: TrainingData) -> None:
+    def watch(trainer: Trainer) -> Sequence[Watch]:
+        return [Interrupts(trainer.run.steps)]
+
+    found = study([dataclasses.replace(arm, watch=watch) for arm in arms(Recorded())], data, 1)
+    assert ([t.key.way for t in found.done], found.planned, found.complete) == (["balanced"], 2, False)
+
+
+@dataclasses.dataclass
+class Interrupts:
+    """Presses Ctrl-C at a step."""
+
+    step: int
+
+    def __call__(self, step: int) -> None:
+        if step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {}
+
+    def close(self) -> None:
+        pass
 
 
 def test_names_of_arms_are_their_own(data: TrainingData) -> None:
@@ -214,8 +241,11 @@ def test_a_damaged_checkpoint_costs_its_trial_alone(data: TrainingData, tmp_path
     assert study(arms(Recorded()), data, 2, out=tmp_path, resume=True).complete
 
 
-def test_regions_are_watched_through_an_interruption(data: TrainingData, tmp_path: Path) -> None:
-    settings = dataclasses.replace(SETTINGS, steps=4, checkpoint_every=2, figures=True, facts_budget=0.1)
+def test_regions_are_watched_through_an_interruption(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("splinegraph.training.experiments.watching.BUDGET", 0.0)  # of no interest here
+    settings = dataclasses.replace(SETTINGS, steps=4, checkpoint_every=2, figures=True)
     seen: list[int] = []
 
     def watched(stop: int) -> Callable[[Trainer], Sequence[Watch]]:

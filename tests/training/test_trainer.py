@@ -20,6 +20,7 @@ from splinegraph.training.engine.results import Progress, TrainingResult
 from splinegraph.training.engine.settings import Settings
 from splinegraph.training.engine.tracker import RegionTracker
 from splinegraph.training.engine.trainer import Trainer
+from splinegraph.training.network import SplineNetwork
 from tests.training.engine_runs import conv_net, interrupt_at, settings, small_net, stripes
 
 
@@ -199,7 +200,8 @@ def test_the_average_is_what_is_measured() -> None:
 )
 def test_other_ways_to_compute_the_same(change: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     torch._dynamo.reset()
-    monkeypatch.setattr(nn.Module, "compile", lambda module: _eager(module))
+    compile_ = SplineNetwork.compile
+    monkeypatch.setattr(SplineNetwork, "compile", lambda network: compile_(network, backend="eager"))
     plain, _ = fit(fresh(without_dropout), settings(steps=4, evaluate_every=1))
     other, weights = fit(fresh(without_dropout), settings(steps=4, evaluate_every=1, **change))
     assert all(value.dtype != torch.bfloat16 for value in weights.values())
@@ -214,10 +216,6 @@ def without_dropout() -> nn.Module:
     model = conv_net()
     model[3] = nn.Identity()
     return model
-
-
-def _eager(module: nn.Module) -> None:
-    module._compiled_call_impl = torch.compile(module._call_impl, backend="eager")
 
 
 def test_a_trainer_trains_once() -> None:

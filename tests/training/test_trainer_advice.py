@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from typing import Any
 
@@ -11,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from splinegraph.errors import DataError, ShapeError, SplineGraphError
-from splinegraph.training.engine.advice import swamped, undivided
+from splinegraph.training.engine.advice import one_class, swamped, undivided
 from splinegraph.training.engine.randomness import random_state
 from splinegraph.training.engine.run import Run
 from splinegraph.training.engine.trainer import Trainer
+from splinegraph.training.engine.undoing import Before
 from splinegraph.training.objective import Objective, SemiSupervisedLoss
 from splinegraph.training.objective.schedules import Linear
 from splinegraph.training.objective.terms import shifted
@@ -112,6 +114,32 @@ def test_a_network_that_tells_nothing_apart_is_told_at_the_end() -> None:
     assert not undivided(torch.tensor([0, 1]), torch.tensor([1, 1]))
 
 
+def test_accuracies_that_say_nothing_are_told() -> None:
+    data = stripes()
+    assert not one_class(data)
+    tested = dataclasses.replace(data, y_test=torch.ones_like(data.y_test))
+    with pytest.warns(UserWarning, match=r"all 60 test samples of stripes are of class 1: .* nothing of the 2 others"):
+        Trainer(small_net(), tested, settings())
+    zeros = torch.zeros_like(data.y_train)
+    alone = dataclasses.replace(data, y_train=zeros, y_test=torch.zeros_like(data.y_test), classes=1)
+    assert one_class(alone).startswith("stripes has one class: every network has it right")
+
+
+def test_what_was_before_a_step_comes_back_in_its_place() -> None:
+    run = Trainer(conv_net(), stripes(), settings(average=0.9, validation=3, tune=0.01)).run
+    run.advance()
+    state, norm = copy.deepcopy(run.state_dict()), run.model.get_submodule("1")
+    for weights in (False, True):
+        before, held = Before(run, weights=weights), norm.running_mean
+        norm.running_mean = torch.full((4,), 7.0)  # as models that write z = z + 1 do
+        if weights:
+            labelled, unlabelled = run.batches.next()
+            run.attempt(run.loss, labelled, unlabelled)
+        before.restore()
+        assert norm.running_mean is held
+        assert _same(run.state_dict(), state)
+
+
 def test_a_training_set_that_is_all_labelled() -> None:
     with pytest.raises(DataError, match=r"no unlabelled samples: all .* 60; ask for fewer labels.*preset='supervised'"):
         Trainer(small_net(), stripes(), settings(labels=60))
@@ -152,4 +180,4 @@ def test_rows_that_need_no_way_back_change_no_number(model: Any) -> None:
     error = (encoded.reconstruction[6:] - u).square().mean()
     assert torch.allclose(found.parts["reconstruction"], error, atol=1e-6)
     assert torch.allclose(found.parts["cross_entropy"], nn.functional.cross_entropy(encoded.logits[:6], y), atol=1e-6)
-    assert loss.network.mixes == (model is conv_net)
+    assert loss.network.divisible == (model is small_net)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from splinegraph.core import files
 from splinegraph.errors import DataError, ShapeError, SplineGraphError
+from splinegraph.training.engine.compiling import compiling
 from splinegraph.training.engine.measuring import predictions
 from splinegraph.training.engine.settings import Settings, settings_from
 from splinegraph.training.engine.trainer import Trainer
@@ -29,6 +30,9 @@ from tests.training.engine_runs import conv_net, settings, small_net, stripes
         ({"epochs": 1.5}, "epochs=1.5"),
         ({"learning_rate": float("nan")}, "learning_rate=nan"),
         ({"clip": 0.0}, "clip=0.0"),
+        ({"clip": "1"}, "clip='1'"),
+        ({"average": "0.9"}, "average='0.9'"),
+        ({"tune": float("inf"), "validation": 5}, "tune=inf"),
         ({"average": 1.0}, r"average=1.0 .* \[0, 1\)"),
         ({"precision": "float16"}, "'float32', 'bfloat16'"),
         ({"labels": 5, "validation": 5}, "count towards the labels"),
@@ -84,20 +88,23 @@ def test_nan_names_the_step_and_the_term(tmp_path: Path) -> None:
 
 
 class Pole(nn.Module):
-    """A finite value with an infinite slope at zero."""
+    """A finite value with an infinite slope at zero; times a factor of zero, with one that is no number."""
 
-    def __init__(self) -> None:
+    def __init__(self, factor: float) -> None:
         super().__init__()
-        self.linear, self.scale = nn.Linear(36, 3), nn.Parameter(torch.zeros(1))
+        self.factor = factor
+        self.linear, self.last = nn.Linear(36, 3), nn.ParameterList([torch.zeros(1)])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x.flatten(1)) + self.scale.sqrt()
+        return self.linear(x.flatten(1)) + self.factor * self.last[0].sqrt()
 
 
-def test_a_gradient_that_is_no_number_names_the_parameter() -> None:
-    trainer = Trainer(Pole(), stripes(), settings(preset="supervised"))
+@pytest.mark.parametrize("clip", [1.0, None])
+@pytest.mark.parametrize("factor", [1.0, 0.0])
+def test_a_gradient_that_is_no_number_names_the_parameter(factor: float, clip: float | None) -> None:
+    trainer = Trainer(Pole(factor), stripes(), settings(preset="supervised", clip=clip))
     before = trainer.run.model.get_parameter("linear.weight").detach().clone()
-    with pytest.raises(SplineGraphError, match=r"gradient of 'scale' is NaN or infinite at step 0: the loss is finite"):
+    with pytest.raises(SplineGraphError, match=r"of 'last.0' is NaN or infinite at step 0: the loss is finite"):
         trainer.fit()
     assert torch.equal(trainer.run.model.get_parameter("linear.weight"), before)
 
@@ -150,6 +157,51 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch: pytest.Mon
     monkeypatch.setattr(SemiSupervisedLoss, "forward", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         Trainer(small_net(), stripes(), settings()).fit()
+
+
+class Idle(nn.Sequential):
+    """A classifier with a parameter that nothing uses."""
+
+    def __init__(self) -> None:
+        super().__init__(small_net())
+        self.idle = nn.Parameter(torch.zeros(2))
+
+
+class Wrapped(nn.Module):
+    """What averages gradients over processes, without any."""
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, *rows: Any, **more: Any) -> Any:
+        return self.loss(*rows, **more)
+
+
+def test_processes_do_not_wait_for_the_gradient_of_what_nothing_uses() -> None:
+    run = Trainer(Idle(), stripes(), settings()).run
+    run.advance()  # alone it does no harm
+    labelled, unlabelled = run.batches.next()
+    with pytest.raises(SplineGraphError, match=r"the parameter 'idle' has no part in the loss at step 1: .* one proc"):
+        run.attempt(Wrapped(run.loss), labelled, unlabelled)
+
+
+def test_a_compiler_that_fails_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.exc import TorchDynamoException
+    from torch._functorch import config
+
+    def broken(*_: Any, **__: Any) -> Any:
+        assert config.donated_buffer
+        with compiling(active=True, retained=True):
+            assert not config.donated_buffer  # learned weights need gradients twice
+        raise TorchDynamoException("InvalidCxxCompiler: none\n\nand many more lines")
+
+    monkeypatch.setattr(SplineNetwork, "compile", lambda network: None)
+    monkeypatch.setattr(SemiSupervisedLoss, "forward", broken)
+    with pytest.raises(
+        SplineGraphError, match=r"^torch.compile fails: InvalidCxxCompiler: none; train without compile"
+    ):
+        Trainer(small_net(), stripes(), settings(compile=True)).fit()
 
 
 def test_checkpoints_of_other_runs_are_refused(tmp_path: Path) -> None:

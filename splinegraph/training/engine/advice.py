@@ -1,13 +1,14 @@
-"""What a run should be told about itself: outputs that are no logits, an error that swamps the loss, no classes."""
+"""What a run should be told about itself: outputs that are no logits, an error that swamps the loss, one class."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from splinegraph.training.datasets.data import TrainingData
 from splinegraph.training.objective.settings import Objective
 
-__all__ = ["probabilities", "swamped", "undivided"]
+__all__ = ["one_class", "probabilities", "swamped", "undivided"]
 
 MANY = 10.0
 """How many times the mean square of the inputs a reconstruction error is that makes a network vanish."""
@@ -25,6 +26,16 @@ def probabilities(outputs: Tensor) -> str:
         "the outputs look like probabilities (nonnegative, with sum 1), and the loss takes them for logits: remove the "
         "softmax at the end of the model"
     )
+
+
+def one_class(data: TrainingData) -> str:
+    """Return what to say of data of which every guess is right, or all test samples are one class; '' otherwise."""
+    if data.classes == 1:
+        return f"{data.name} has one class: every network has it right, and the accuracy says nothing"
+    if len(data.y_test) < 2 or bool((data.y_test != data.y_test[0]).any()):
+        return ""
+    which = f"all {len(data.y_test)} test samples of {data.name} are of class {int(data.y_test[0])}"
+    return f"{which}: the accuracy says nothing of the {data.classes - 1} others"
 
 
 def swamped(error: float, weight: float, x: Tensor, objective: Objective) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,8 +87,8 @@ class Run:
         Raises
         ------
         SplineGraphError
-            If a term, or the gradient of a parameter, is NaN or infinite. After this and other errors the run is as it
-            was before the step.
+            If a term, or the gradient of a parameter, is NaN or infinite. After this and other errors, but those of the
+            optimizer itself, the run is as it was before the step.
         """
         before = Before(self, weights=self.tuner is not None)  # a tuner measures after the weights have changed
         share = self.processes.share
@@ -121,12 +120,14 @@ class Run:
         if self.tuner is not None:
             self.tuner.before_step(losses.parts)
         losses.total.backward()
-        limit = math.inf if self.settings.clip is None else self.settings.clip
-        norm = nn.utils.clip_grad_norm_(self.parameters, limit)
+        self._check_all_used(module)
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
         losses.check(self.step)
         values: dict[str, float] = losses.values()
         if not bool(torch.isfinite(norm)):
             raise self._spoilt(values)
+        if self.settings.clip is not None:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip, norm)
         self.optimizer.step()
         if self.tuner is not None:
             x, y = self.rows(self.draw.validation)
@@ -154,6 +155,18 @@ class Run:
         own = torch.tensor(list(values.values()), dtype=torch.float64, device=self.processes.device)
         means = self.processes.mean(own)
         return dict(zip(values, means.tolist(), strict=True))
+
+    def _check_all_used(self, module: nn.Module) -> None:
+        """Refuse a parameter without a gradient where processes wait for that of each other."""
+        if module is self.loss:
+            return
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                raise SplineGraphError(
+                    f"the parameter {name!r} has no part in the loss", where=f"step {self.step}",
+                    why="several processes wait for each other's gradient of every parameter",
+                    remedy="remove it, set its requires_grad to False, or train in one process",
+                )  # fmt: skip
 
     def _spoilt(self, values: Mapping[str, float]) -> SplineGraphError:
         """Return the error for a gradient that is no number while the loss is one."""

@@ -133,9 +133,14 @@ class Settings:
         for name in ("weight_decay", "facts_budget"):
             self._require(name, _finite(getattr(self, name)) and getattr(self, name) >= 0, "give 0 or more")
         self._require("learning_rate", _finite(self.learning_rate) and self.learning_rate > 0, "give a positive number")
-        self._require("clip", self.clip is None or self.clip > 0, "give a positive number, or None")
-        self._require("average", self.average is None or 0 <= self.average < 1, "give a decay in [0, 1), or None")
-        self._require("tune", self.tune is None or self.tune > 0, "give a positive number, or None")
+        self._require(
+            "clip", self.clip is None or (_finite(self.clip) and self.clip > 0), "give a positive number, or None"
+        )
+        decay = self.average is None or (_finite(self.average) and 0 <= self.average < 1)
+        self._require("average", decay, "give a decay in [0, 1), or None")
+        self._require(
+            "tune", self.tune is None or (_finite(self.tune) and self.tune > 0), "give a positive number, or None"
+        )
         for name, choices in CHOICES.items():
             self._require(name, getattr(self, name) in choices, "give " + ", ".join(map(repr, choices)))
         if self.validation >= self.labels:

@@ -20,9 +20,10 @@ from splinegraph.tracers.modes import evaluating
 from splinegraph.training.datasets.batches import Loaders, loaders
 from splinegraph.training.datasets.data import TrainingData
 from splinegraph.training.datasets.labels import LabelDraw, draw_labels
-from splinegraph.training.engine.advice import probabilities, swamped
+from splinegraph.training.engine.advice import one_class, probabilities, swamped
 from splinegraph.training.engine.checkpoints import architecture, check_belongs, load_checkpoint, save_checkpoint
 from splinegraph.training.engine.closing import Closing
+from splinegraph.training.engine.compiling import compiling
 from splinegraph.training.engine.memory import is_out_of_memory, too_large
 from splinegraph.training.engine.metrics import Metrics
 from splinegraph.training.engine.processes import join
@@ -64,6 +65,11 @@ class Trainer:
     callbacks : sequence of callable
         Get the number of steps taken after every step, such as a `RegionTracker`. The report holds what those with a
         `to_dict` tell.
+
+    Attributes
+    ----------
+    interrupted : bool
+        Whether Ctrl-C was pressed while it trained; it may have taken all its steps nevertheless.
 
     Raises
     ------
@@ -109,6 +115,7 @@ class Trainer:
             raise SplineGraphError("tune= with several processes", remedy="use one process, or leave tune out")
         self.progress, self.callbacks = progress, tuple(callbacks)
         self.resume, self._used = resume, False
+        self.interrupted = False
         if resume and self.out is None:
             raise SplineGraphError("resume without a folder", remedy="give out=, the folder of the run")
         if self.out is not None:
@@ -155,6 +162,7 @@ class Trainer:
                 remedy=f"give a model with {data.classes} outputs",
             )
         self.closing.warn(probabilities(outputs))
+        self.closing.warn(one_class(data))
 
     def _check_error(self, values: dict[str, float]) -> None:
         """Warn after the first step of an error that swamps the other terms."""
@@ -188,15 +196,19 @@ class Trainer:
         Raises
         ------
         SplineGraphError
-            If the loss or a gradient becomes NaN or infinite, which names the step and the term, or memory is too
-            small, which says what batch would fit. The last checkpoint stays.
+            If the loss or a gradient becomes NaN or infinite, which names the step and the term, memory is too
+            small, which says what batch would fit, or `torch.compile` fails. The last checkpoint stays.
         DataError
             If the disk is full; nothing is half-written.
         """
-        run = self.run
         if self._used:
             raise SplineGraphError("this trainer has trained", remedy="make another one, with resume=True to go on")
         self._used = True
+        with compiling(self.settings.compile, retained=self.settings.tune is not None):
+            return self._fit()
+
+    def _fit(self) -> TrainingResult:
+        run = self.run
         if self.resume:
             self._restore()
         else:
@@ -211,6 +223,7 @@ class Trainer:
         finally:
             if metrics is not None:
                 metrics.close()
+        self.interrupted = self.processes.any(bool(asked))
         with _undisturbed():
             return self.closing.finish(self.out, self.callbacks, complete=run.step == run.steps)
 

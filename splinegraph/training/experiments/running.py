@@ -140,10 +140,11 @@ class _Study:
     def add(self, arm: Arm, draw: int) -> bool:
         """Do a trial, or take it as it is there; returns whether the study can go on."""
         folder = None if self.out is None else self.out / arm.key.folder / str(draw)
+        interrupted = False
         try:
             trial = _kept(arm, draw, folder) if self.resume and folder is not None else None
             if trial is None:
-                trial = self._done(arm, draw, folder)
+                trial, interrupted = self._done(arm, draw, folder)
         except Exception as error:
             if not self.trials:
                 raise
@@ -152,14 +153,14 @@ class _Study:
                 self.listener.failed(failure)
             return not several()
         self.trials.append(trial)
-        return trial.complete
+        return trial.complete and not interrupted  # Ctrl-C may come in the last step
 
-    def _done(self, arm: Arm, draw: int, folder: Path | None) -> Trial:
+    def _done(self, arm: Arm, draw: int, folder: Path | None) -> tuple[Trial, bool]:
         heard = None if self.listener is None else self.listener.begun(arm.key, draw)
-        trial = _train(arm, draw, self.data, folder, resume=self.resume, heard=heard)
+        trial, interrupted = _train(arm, draw, self.data, folder, resume=self.resume, heard=heard)
         if self.listener is not None:
             self.listener.ended(trial)
-        return trial
+        return trial, interrupted
 
 
 def _settings(arm: Arm, draw: int) -> Settings:
@@ -169,8 +170,8 @@ def _settings(arm: Arm, draw: int) -> Settings:
 def _train(
     arm: Arm, draw: int, data: TrainingData, folder: Path | None, *, resume: bool,
     heard: Callable[[Progress], None] | None,
-) -> Trial:  # fmt: skip
-    """Train one arm on one draw."""
+) -> tuple[Trial, bool]:  # fmt: skip
+    """Train one arm on one draw; returns whether it was interrupted, too."""
     settings = _settings(arm, draw)
     seed_all(settings.seed)
     again = resume and folder is not None and (folder / CHECKPOINT).exists()
@@ -180,7 +181,7 @@ def _train(
     result = trainer.fit()
     for watch in watches:
         watch.close()
-    return Trial(arm.key, draw, result.accuracy, result.complete, result.to_dict())
+    return Trial(arm.key, draw, result.accuracy, result.complete, result.to_dict()), trainer.interrupted
 
 
 def _kept(arm: Arm, draw: int, folder: Path) -> Trial | None:

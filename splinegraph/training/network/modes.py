@@ -16,7 +16,13 @@ from splinegraph.operators.opaque import Opaque
 from splinegraph.tracers.checking import training_modules
 from splinegraph.tracers.tracing import trace, trace_training
 from splinegraph.tracers.training import untouched
-from splinegraph.training.network.encoding import Encoded, encode, encode_by_autograd, reconstruct_by_autograd
+from splinegraph.training.network.encoding import (
+    Encoded,
+    encode,
+    encode_by_autograd,
+    first_output,
+    reconstruct_by_autograd,
+)
 
 __all__ = ["Mode", "open_mode"]
 
@@ -75,19 +81,19 @@ def open_mode(model: nn.Module, example: Tensor, *, explicit: bool) -> Mode:
     except BatchError:
         raise
     except TraceError as error:
-        return _untraced(model, str(error))
+        return _untraced(model, example, str(error))
     if len(graph.inputs) != 1 or graph.input_shapes[0] != example.shape[1:]:
         raise ShapeError(
             f"{graph.name} does not take the example as its only differentiable input",
             remedy="give a model of one floating point input",
         )
     if not graph.batched:
-        return _untraced(model, "; ".join(graph.notes))
+        return _untraced(model, example, "; ".join(graph.notes))
     return Mode(model, graph, explicit and _leads_back(model, graph, example))
 
 
-def _untraced(model: nn.Module, why: str) -> Mode:
-    """Return a mode without a graph; refuse one whose derivative would run through batch statistics."""
+def _untraced(model: nn.Module, example: Tensor, why: str) -> Mode:
+    """Return a mode without a graph; refuse one whose derivative would run through other samples."""
     mixing = [
         name for name, module in model.named_modules()
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and (module.training or module.running_mean is None)
@@ -97,8 +103,24 @@ def _untraced(model: nn.Module, why: str) -> Mode:
             "the model cannot be traced for batches", why=why,
             remedy=f"without a graph, put the batch norm {mixing[0]!r} into eval mode: its statistics mix samples",
         )  # fmt: skip
+    if _mixes(model, example):
+        raise BatchError(
+            "the logits of one sample depend on the others of its batch", why=why,
+            remedy="give a model that treats samples one by one, without statistics or products across the batch",
+        )  # fmt: skip
     warnings.warn(f"the inverse comes from autograd, by a double backward: {why}", stacklevel=5)
     return Mode(model, None, explicit=False)
+
+
+def _mixes(model: nn.Module, example: Tensor) -> bool:
+    """Return whether the logits of the first of three samples, near the example, move with those of the others."""
+    with untouched(model), torch.enable_grad():
+        x = (example + torch.randn(3, *example.shape[1:]).to(example)).requires_grad_()
+        (logits, *_) = first_output(model(x))
+        if not logits.requires_grad:
+            return False
+        (found,) = torch.autograd.grad((logits * torch.randn_like(logits)).sum(), x, allow_unused=True)
+    return found is not None and bool(found[1:].nan_to_num().any())
 
 
 def _leads_back(model: nn.Module, graph: SplineGraph, example: Tensor) -> bool:

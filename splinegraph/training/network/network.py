@@ -149,10 +149,16 @@ class SplineNetwork(nn.Module):
         return graph
 
     @property
-    def mixes(self) -> bool:
-        """Whether a sample's logits depend on the others of its batch, as they do by batch statistics."""
+    def divisible(self) -> bool:
+        """Whether parts of a batch may go forward one after the other, with the same result as together.
+
+        They may not where batch statistics bind samples to each other, where a pass may move what the next one sees
+        (buffers of modules that train), or where there is no graph to tell.
+        """
         graph = self._mode().graph
-        return graph is not None and any(isinstance(node.op, BatchStatistics) for node in graph.operators)
+        if graph is None or any(isinstance(node.op, BatchStatistics) for node in graph.operators):
+            return False
+        return not any(module.training and any(True for _ in module.buffers(recurse=False)) for module in self._parts)
 
     def _check(self, x: Tensor) -> None:
         """Raise if the input has another shape, or would be cast or moved behind the user's back."""

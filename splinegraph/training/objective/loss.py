@@ -54,7 +54,7 @@ class SemiSupervisedLoss(nn.Module):
     Notes
     -----
     One train-mode forward pass of all rows together, and one adjoint pass where R counts. With rows='unlabelled' the
-    labelled rows are not pulled back; they go forward by themselves, unless batch statistics bind them to the others.
+    labelled rows are not pulled back; they go forward by themselves where the network is `divisible`.
 
     Terms of weight zero cost nothing: with alpha = 1 this is ``cross_entropy`` of the labelled rows, bit for bit.
     Every term is a mean over the rows that it applies to.
@@ -177,7 +177,7 @@ class SemiSupervisedLoss(nn.Module):
         """Return the logits of all rows, and for those from `first` on the reconstructions that the terms need."""
         layers = tuple(layer for layer in self.objective.layers if layer_term(layer) in wanted)
         back, network = bool(layers) or names.RECONSTRUCTION in wanted, self.network
-        if back and first and not network.mixes:  # the rows before need no way back
+        if back and first and network.divisible:  # the rows before need no way back
             before = self._rows(network.logits(x[:first]))
             encoded: Encoded = network(x[first:], layers=layers)
             return torch.cat([before, encoded.logits]), encoded
