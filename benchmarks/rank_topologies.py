@@ -140,7 +140,7 @@ def show(trials: Mapping[str, Any], console: Console) -> None:
             if found.tau is None:
                 table.add_row(name, "", "", "", str(found.networks))
                 continue
-            interval = f"{found.low:+.2f} to {found.high:+.2f}"
+            interval = "" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f}"
             table.add_row(name, f"{found.tau:+.2f}", interval, f"{found.p_value:.1g}", str(found.networks))
         console.print(table)
 

@@ -31,7 +31,11 @@ def analyze(
     """Report on a network.
 
     Shows the operators and whether the network is exactly piecewise affine, units that are dead or never
-    switch, activation patterns, points on a boundary between cells, local affine maps, and regions of a small slice.
+    switch, activation patterns, points on a boundary between cells, local affine maps, regions of a small slice, bounds
+    and convexity, and the paper's analyses. A section on the first samples only, or left out, says so.
+
+    Sections: graph, inputs, units, codes, boundary, maps, regions, lipschitz, convexity, activation, templates,
+    encoding, measures, separation, paths.
 
     Exit codes: 0 complete, 1 a section failed, 2 bad input.
 

@@ -26,7 +26,7 @@ from splinegraph.cli.render_activation import render_activation
 from splinegraph.cli.render_encoding import render_encoding
 from splinegraph.cli.render_measures import render_measures
 from splinegraph.cli.render_paths import render_paths
-from splinegraph.cli.render_pieces import WIDE, fill, section_title, text_table
+from splinegraph.cli.render_pieces import WIDE, fill, footnote, section_title, text_table
 from splinegraph.cli.render_separation import render_separation
 from splinegraph.cli.render_templates import render_templates
 
@@ -108,7 +108,7 @@ def _units(console: Console, section: UnitsSection, hint: str) -> None:
 
     fill(console, table, section.layers, cells, hint)
     if section.dead or section.always_on:
-        console.print(Text("  dead: the same number for all samples; always on: never switches, not flat", style="dim"))
+        footnote(console, "dead: the same number for all samples; always on: never switches, not flat")
 
 
 def _shares(layer: LayerUnits) -> str:
@@ -149,7 +149,7 @@ def _maps(console: Console, section: MapsSection, hint: str) -> None:
         return [*found, Text("boundary" * row.boundary, style="dim")] if last else found
 
     fill(console, table, section.rows, cells, hint)
-    console.print(Text("  c: largest output; A_c: its template; <A_c, x>: template matching value", style="dim"))
+    footnote(console, "c: largest output; A_c: its template; <A_c, x>: template matching value")
 
 
 def _regions(console: Console, section: RegionsSection, hint: str) -> None:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from splinegraph.analyses.activation.result import LayerSummary
 from splinegraph.analyses.report.activation import ActivationSection
-from splinegraph.cli.render_pieces import fill, section_title, text_table
+from splinegraph.cli.render_pieces import fill, footnote, section_title, text_table
 
 __all__ = ["render_activation"]
 
@@ -32,4 +32,4 @@ def render_activation(console: Console, section: ActivationSection, hint: str) -
     fill(console, table, section.layers, cells, hint)
     alone = "alone: samples that share their cell with no other"
     told = "; permuted: purity of permuted labels; agreeing: most others in the cell have the same label"
-    console.print(Text(f"  {alone}{told * bool(section.labels)}", style="dim"))
+    footnote(console, f"{alone}{told * bool(section.labels)}")

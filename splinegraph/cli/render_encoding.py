@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
 from splinegraph.analyses.report.encoding import EncodedSample, EncodingSection, ReconstructedLayer
-from splinegraph.cli.render_pieces import fill, section_title, text_table
+from splinegraph.cli.render_pieces import fill, footnote, section_title, text_table
 
 __all__ = ["render_encoding"]
 
@@ -21,8 +20,7 @@ def render_encoding(console: Console, section: EncodingSection, hint: str) -> No
     if section.layers:
         table = text_table(["layer", "module"], ["size", "layer from f", "x from layer"])
         fill(console, table, section.layers, _layer, hint)
-    note = "  errors: squared, relative to the squared norm; free: dimensions that A does not see"
-    console.print(Text(note, style="dim"))
+    footnote(console, "errors: squared, relative to the squared norm; free: dimensions that A does not see")
 
 
 def _sample(row: EncodedSample) -> list[str]:

@@ -19,6 +19,7 @@ def render_measures(console: Console, section: MeasuresSection, hint: str) -> No
 
     def cells(layer: LayerSparsity) -> list[str]:
         active = "" if layer.active is None else f"{100 * layer.active:.0f} %"
-        return [layer.node, active, f"{layer.entropy:.2f}", f"{layer.effective:.1f}"]
+        # abs: of what is always on one piece it may be -0.0
+        return [layer.node, active, f"{abs(layer.entropy):.2f}", f"{layer.effective:.1f}"]
 
     fill(console, table, section.layers, cells, hint)

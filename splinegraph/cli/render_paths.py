@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
 from splinegraph.analyses.report.paths import PathFamily, PathsSection
-from splinegraph.cli.render_pieces import fill, section_title, text_table
+from splinegraph.analyses.report.values import plural
+from splinegraph.cli.render_pieces import fill, footnote, section_title, text_table
 
 __all__ = ["render_paths"]
 
@@ -21,7 +21,12 @@ def render_paths(console: Console, section: PathsSection, hint: str) -> None:
         if rows:
             table = text_table([heading], ["paths", "share", "from inputs", "from biases", "|template|"])
             fill(console, table, rows, _cells, hint)
-    console.print(Text("  to the largest output, mean over the samples; gates are kept", style="dim"))
+    samples = plural(section.samples, "sample")
+    overlap = "; paths through a branch may pass others too" * bool(section.blocks)
+    footnote(
+        console,
+        f"to the largest output, mean over {samples}, gates kept; share: of the sum of absolute values{overlap}",
+    )
 
 
 def _cells(row: PathFamily) -> list[str]:

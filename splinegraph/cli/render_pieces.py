@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["ROWS", "WIDE", "fill", "section_title", "text_table"]
+__all__ = ["ROWS", "WIDE", "fill", "footnote", "section_title", "text_table"]
 
 ROWS = 40
 """Longest table; a longer one is cut in the middle."""
@@ -29,6 +29,11 @@ def section_title(console: Console, name: str, text: str, style: str = "") -> No
     line.add_column(style=style)
     line.add_row(name, text)
     console.print(line)
+
+
+def footnote(console: Console, text: str) -> None:
+    """Print what a table's headings mean, indented as the table is."""
+    console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2), expand=False))
 
 
 def text_table(left: Sequence[str], right: Sequence[str] = (), last: Sequence[str] = ()) -> Table:
@@ -58,4 +63,4 @@ def fill(console: Console, table: Table, rows: Sequence[T], cells: Callable[[T],
             table.add_row(*cells(row))
     console.print(Padding(table, (0, 0, 0, 2), expand=False))
     if cut:
-        console.print(Text(f"  {cut} rows are left out; {hint}", style="dim"))
+        footnote(console, f"{cut} rows are left out; {hint}")

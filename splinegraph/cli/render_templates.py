@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
 from splinegraph.analyses.report.templates import TemplateMeasure, TemplatesSection
-from splinegraph.cli.render_pieces import fill, section_title, text_table
+from splinegraph.cli.render_pieces import fill, footnote, section_title, text_table
 
 __all__ = ["MEANINGS", "render_templates"]
 
@@ -35,4 +34,4 @@ def render_templates(console: Console, section: TemplatesSection, hint: str) -> 
     if section.own is not None and section.same is not None:
         told.append(f"its cosine to other inputs of the class is {section.same:.2f}")
     if told:
-        console.print(Text("  " + "; ".join(told), style="dim"))
+        footnote(console, "; ".join(told))

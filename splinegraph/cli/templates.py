@@ -29,7 +29,7 @@ _WORK = (
     click.option("--at", callback=numbers, metavar="I,I,...", help=f"Samples to look at. Default: the first {FIRST}."),
     click.option("--classes", callback=numbers, metavar="C,C,...", help="Whose templates. Default: all."),
     click.option("--centered", is_flag=True, help="Draw templates minus their mean over all classes."),
-    click.option("--force", is_flag=True, help="Write to DIR even if templates are there."),
+    click.option("--force", is_flag=True, help="Replace the files in DIR."),
 )
 
 
@@ -59,15 +59,16 @@ def templates(
       splinegraph templates model.py --data digits.npz --at 0,1,2 --out templates/
       splinegraph templates model.onnx --data photos/ --classes 3,7 --json -
     """
-    from splinegraph.analyses.templates.saving import INDEX
+    from splinegraph.analyses.templates.saving import taken
     from splinegraph.cli.output import prepare_folder, results_on_stdout, wrote
     from splinegraph.cli.templates_work import looked_at, render, write_results
 
     if asked["data"] is None:
         raise click.UsageError("templates are matched with samples; give --data")
     prepare_folder(out, json_to)
-    if out is not None and (out / INDEX).exists() and not force:
-        raise click.UsageError(f"there are templates in {out}; choose another folder, or give --force")
+    there = None if out is None or force else taken(out)
+    if there is not None:
+        raise click.UsageError(f"there is a file {there}; choose another folder, or give --force")
     with results_on_stdout(only=json_to == "-") as write:
         found = looked_at(asked, at, classes, FIRST, trust=trust, command=ctx.command_path, quiet=quiet)
         files = write_results(found, out, json_to, write, figures=figures, centered=centered)

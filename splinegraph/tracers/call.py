@@ -81,6 +81,7 @@ class LoweringCall:
         if isinstance(result, Value) and result.name != mine and result.name in self._emitted:
             lowering = self._lowering
             swap = {result.name: mine, mine: result.name}
+            lowering.clock.rename(swap)
             tail = {name: (lowering.nodes.pop(name), lowering.values[name].dtype) for name in self._emitted}
             for name, (node, dtype) in tail.items():
                 args = tuple(swap.get(a, a) if a in tail else a for a in node.args)

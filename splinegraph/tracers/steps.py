@@ -7,7 +7,7 @@ recurrent weights belongs to the step after; what gathers several steps belongs 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = ["Clock"]
 
@@ -41,3 +41,7 @@ class Clock:
         step = (max if direction > 0 else min)(s for s, _ in times) + recurrent
         self._time[name] = (step, recurrent or next((d for _, d in times if d), 0))
         return step
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Note that nodes have other names now, given by the old ones."""
+        self._time.update({new: self._time.pop(old) for old, new in names.items() if old in self._time})

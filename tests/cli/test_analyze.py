@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from splinegraph.analyses.report import registry
+from splinegraph.analyses.report.report import chosen
 from splinegraph.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -251,7 +252,10 @@ def test_the_installed_command(tmp_path: Path) -> None:
 def test_help_and_version() -> None:
     runner = CliRunner()
     assert "analyze" in runner.invoke(main, ["--help"]).output
-    assert "EXECUTED" in runner.invoke(main, ["analyze", "--help"]).output
+    told = runner.invoke(main, ["analyze", "--help"]).output
+    assert "EXECUTED" in told
+    named = told.partition("Sections:")[2].partition(".")[0].replace(",", " ").split()
+    assert named == list(chosen(None, ()))
     assert runner.invoke(main, ["--version"]).output.startswith("splinegraph, version ")
     assert runner.invoke(main, ["analyze"]).exit_code == 2
     assert runner.invoke(main, ["frobnicate"]).exit_code == 2

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import splinegraph as sg
 from splinegraph.analyses.report.report import Report, analyze
 from splinegraph.cli.render import render
+from splinegraph.cli.render_pieces import footnote
 
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
 YELLOW = "\x1b[33m"
@@ -90,3 +91,16 @@ def test_a_name_cannot_break_the_lines() -> None:
     assert "\x07" not in text
     assert r"evil name\x1b[31m" in text
     assert r"a b\x07" in text
+
+
+def test_a_footnote_keeps_its_indent_where_it_is_folded() -> None:
+    stream = io.StringIO()
+    footnote(Console(file=stream, width=20), "what the headings of a table mean")
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("  ") and not line.startswith("   ") for line in lines)
+
+
+def test_one_sample_is_one() -> None:
+    graph = sg.trace(nn.ReLU().eval(), torch.zeros(1, 3))
+    assert "1 sample of data" in _shown(analyze(graph, data=X[:1], sections=["inputs"]))

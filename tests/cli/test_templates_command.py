@@ -50,6 +50,15 @@ def test_a_folder_with_templates_is_kept_unless_forced(splinegraph: Run, data: s
     assert splinegraph(*arguments, "--force").exit_code == 0
 
 
+def test_files_of_the_user_are_kept_unless_forced(splinegraph: Run, data: str) -> None:
+    Path("mine").mkdir()
+    Path("mine/inputs.npy").write_bytes(b"my own")
+    result = splinegraph("templates", "net.py", "--data", data, "--out", "mine", "--no-figures", "-q")
+    assert result.exit_code == 2
+    assert "inputs.npy" in result.output
+    assert Path("mine/inputs.npy").read_bytes() == b"my own"
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -72,6 +72,11 @@ def test_both_directions() -> None:
     assert [node.step for node in relus] == [*range(T), *range(T)[::-1]]
 
 
+def test_states_of_a_reversed_pass_are_of_their_own_step() -> None:
+    graph = traced(nn.LSTM(3, 5, bidirectional=True, batch_first=True))
+    assert Counter(node.step for node in labelled(graph, "Tanh")) == dict.fromkeys(range(T), 4)
+
+
 def test_layers_have_the_same_steps() -> None:
     graph = traced(nn.RNN(3, 5, 2, nonlinearity="relu", batch_first=True))
     assert Counter(node.step for node in labelled(graph, "ReLU")) == dict.fromkeys(range(T), 2)

@@ -47,8 +47,8 @@ def activation_graph(
     ----------
     graph : SplineGraph
     X : Tensor of shape (B, *in), anything that `read_data` takes, or Partition
-        Of a partition the graph of its domain: all nodes and edges that any input there visits, weighted by
-        volume. Other data are read piece by piece.
+        Of a partition the graph of its domain: all nodes and edges that inputs there visit, but for those of no
+        volume, weighted by volume. Other data are read piece by piece.
     y : Tensor, array or sequence of int of shape (B,), or str, optional
         Labels, or their name in a file; default: those that the data come with. Of a partition one per cell, such
         as ``partition.classes()``.
@@ -257,9 +257,9 @@ def _class_names(classes: tuple[int, ...], names: Sequence[str] | None) -> tuple
     """Return a name for each class that occurs, on one line; equal ones get their numbers."""
     known = names or ()
     found = [one_line(str(known[label])) if 0 <= label < len(known) else str(label) for label in classes]
-    return tuple(
-        name if found.count(name) == 1 else f"{name} ({label})" for name, label in zip(found, classes, strict=True)
-    )
+    numbered = [f"{name} ({label})" for name, label in zip(found, classes, strict=True)]
+    mixed = [name if found.count(name) == 1 else other for name, other in zip(found, numbered, strict=True)]
+    return tuple(mixed if len(set(mixed)) == len(mixed) else numbered)  # a name may look like a numbered one
 
 
 def _histogram(tally: Tally, start: Ints, order: Ints) -> Histogram:

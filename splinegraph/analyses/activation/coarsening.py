@@ -54,9 +54,15 @@ class Coarsening:
     fitted: int = 0
 
     @property
+    def labelled(self) -> bool:
+        """Whether labels chose the units: how well nodes then know of the labels is flattered."""
+        return self.name.startswith("informative-")
+
+    @property
     def note(self) -> str:
         """What a reader has to know."""
         fitted = f", chosen on {self.fitted} samples" * bool(self.fitted)
+        fitted += " by their labels: purity is flattered" * self.labelled
         return (
             f"nodes of {len(self.rules)} layers are unions of cells ({self.name}{fitted}), no cells: the network is not"
             " affine on them, and inputs that share one may differ in their pieces"

@@ -64,7 +64,7 @@ def drawn(ag: ActivationGraph, nodes: Ints, *, merge: bool = False) -> networkx.
                 group[left] = len(vertices)
                 vertices.append(_merged(ag, place, left))
     total = float(ag.weights[ag.nodes(0)].sum()) or 1.0
-    for (_, data), position in zip(vertices, _positions(vertices, total), strict=True):
+    for (_, data), position in zip(vertices, _positions(ag, vertices), strict=True):
         data.update(position)
     result: networkx.DiGraph[str] = nx.DiGraph(name=f"activation graph of {one_line(ag.graph.name)}")
     notes = [*ag.notes, "merged nodes stand for all other cells of a layer"] if merge else list(ag.notes)
@@ -134,15 +134,16 @@ def _colors(ag: ActivationGraph) -> dict[str, str]:
     return {name: found[place] for place, name in enumerate(ag.class_names)}
 
 
-def _positions(vertices: Sequence[tuple[str, dict[str, Any]]], total: float) -> list[dict[str, float]]:
+def _positions(ag: ActivationGraph, vertices: Sequence[tuple[str, dict[str, Any]]]) -> list[dict[str, float]]:
     """Put layers side by side; in a layer classes one below the other, each by size, the whole centered."""
     low, high = SIZES
+    places = {name: place for place, name in enumerate(ag.class_names)}
     size = np.array([low + (high - low) * np.sqrt(min(data["share"], 1.0)) for _, data in vertices])
     layer = np.array([data["layer"] for _, data in vertices], dtype=np.int64)
     y: Floats = np.zeros(len(vertices))
     for place in np.unique(layer):
         rows = np.flatnonzero(layer == place)
-        order = sorted(rows.tolist(), key=lambda i: _rank(vertices[i][1]))
+        order = sorted(rows.tolist(), key=lambda i: _rank(vertices[i][1], places))
         steps = size[order] + 10.0
         heights = np.cumsum(steps) - steps / 2
         y[order] = steps.sum() / 2 - heights
@@ -152,5 +153,5 @@ def _positions(vertices: Sequence[tuple[str, dict[str, Any]]], total: float) -> 
     ]
 
 
-def _rank(data: dict[str, Any]) -> tuple[bool, str, float, int]:
-    return bool(data["merged"]), str(data.get("class", "")), -float(data["share"]), int(data["first"])
+def _rank(data: dict[str, Any], places: dict[str, int]) -> tuple[bool, int, float, int]:
+    return bool(data["merged"]), places.get(data.get("class", ""), 0), -float(data["share"]), int(data["first"])

@@ -48,7 +48,8 @@ def plot_activation(ag: ActivationGraph, ax: Axes | None = None, max_nodes: int 
         edgecolors="#333333", linewidths=0.4, zorder=2,
     )  # fmt: skip
     kind = "cells" if ag.coarse is None else "nodes"
-    names = [f"{one_line(s.name)}\n{s.cells} {kind}" + "\n(inputs alone)" * s.says_nothing for s in ag.summary]
+    who = "inputs" if ag.volumes is None else "cells"
+    names = [f"{one_line(s.name)}\n{s.cells} {kind}" + f"\n({who} alone)" * s.says_nothing for s in ag.summary]
     ax.set_xticks(range(len(names)), names, fontsize=7, rotation=45 if len(names) > 8 else 0, parse_math=False)
     ax.set_yticks([])
     ax.set_xlim(-0.5, len(names) - 0.5)
@@ -57,6 +58,7 @@ def plot_activation(ag: ActivationGraph, ax: Axes | None = None, max_nodes: int 
         ax.spines[side].set_visible(False)
     shown = {d["class"]: d["color"] for d in rows.values() if "class" in d}
     if 1 < len(shown) <= 16:
-        handles = [Line2D([], [], marker="o", linestyle="", color=shown[name]) for name in sorted(shown)]
-        ax.legend(handles, sorted(shown), fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        order = sorted(shown, key=ag.class_names.index)
+        handles = [Line2D([], [], marker="o", linestyle="", color=shown[name]) for name in order]
+        ax.legend(handles, order, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax

@@ -160,7 +160,8 @@ class ActivationGraph:
         warning = ""
         if nothing:
             where = ", ".join(nothing) if len(nothing) < 4 else f"{len(nothing)} of {len(self.layers)} layers"
-            warning = f"; nearly all inputs are alone in their cell in {where}: purity says nothing there"
+            who = "inputs are alone in their cell" if self.volumes is None else "cells are alone in their node"
+            warning = f"; nearly all {who} in {where}: purity says nothing there"
         return f"<ActivationGraph of {one_line(self.graph.name)}: {found}{', stale' if self.stale else ''}{warning}>"
 
     @property
@@ -241,6 +242,8 @@ class ActivationGraph:
 
     def class_counts(self, node: int) -> dict[str, int | float]:
         """Return how much of each class is in a node, the most common first."""
+        if not 0 <= node < len(self):
+            raise DataError(f"there is no node {node}", why=f"there are {len(self)}, counted from 0")
         if self.histogram is None:
             return {}
         found = self.histogram.of(node, node + 1)
@@ -249,6 +252,8 @@ class ActivationGraph:
 
     def most_shared(self, k: int = 10, *, layer: int | str | None = None) -> Ints:
         """Return the k nodes that most inputs visit (of largest volume), of one layer or of all."""
+        if k < 0:
+            raise DataError(f"k is {k}", remedy="give at least 0")
         rows = slice(0, len(self)) if layer is None else self.nodes(layer)
         return np.argsort(-self.weights[rows], kind="stable")[:k] + rows.start
 

@@ -87,7 +87,8 @@ def separation_depth(ag: ActivationGraph, level: float = 0.05, share: float = 0.
     Raises
     ------
     DataError
-        If there are no labels, or all are of one class, or nodes have volumes.
+        If there are no labels, or all are of one class, or nodes have volumes, or labels chose the units of a
+        coarsening: permuted labels would have chosen others, so that the test would be too bold.
 
     Notes
     -----
@@ -99,6 +100,12 @@ def separation_depth(ag: ActivationGraph, level: float = 0.05, share: float = 0.
         raise DataError(f"level is {level} and share {share}", remedy="give numbers between 0 and 1")
     if len(ag.classes) == 1:
         raise DataError("all labels are of one class", why="there is nothing to separate", remedy="give more classes")
+    if ag.coarse is not None and ag.coarse.labelled:
+        raise DataError(
+            f"the labels chose the units of the coarsening {ag.coarse.name!r}",
+            why="permuted labels would choose others, so that no p-value holds",
+            remedy="choose 'top-K' or 'clusters-K', or look at .summary",
+        )
     rounds = math.ceil(len(ag.layers) / level)
     tests = []
     for place, layer in enumerate(ag.summary):

@@ -13,6 +13,7 @@ from torch import Tensor
 from splinegraph.analyses.encoding import frameworks
 from splinegraph.analyses.encoding.frameworks.coding import samples
 from splinegraph.analyses.encoding.inverse import Kind, invert
+from splinegraph.analyses.encoding.spectra import MOST_DENSE
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import ShapeError, require_seed, require_whole
 
@@ -130,7 +131,7 @@ def compare_frameworks(
     Raises
     ------
     ShapeError
-        If there are too few samples, or they are all zero.
+        If there are too few samples, they are all zero or too large, or the squares of their entries are no numbers.
 
     Notes
     -----
@@ -154,8 +155,15 @@ def compare_frameworks(
     ['best atom', 'hard thresholding', 'nearest atom']
     """
     rows = samples(X)
-    if len(rows) < 4 or not bool((rows != 0).any()):
-        raise ShapeError(f"{len(rows)} samples, or only zeros", remedy="give at least four, not all zero")
+    energy = float(rows.square().sum())
+    if len(rows) < 4 or not 0 < energy < math.inf:
+        why = f"the sum of the squares of their entries is {energy:g}"
+        raise ShapeError(f"{len(rows)} samples", why=why, remedy="give at least four, not all zero, nor huge")
+    if rows.shape[1] ** 2 > MOST_DENSE:
+        why = f"a basis of wavelets would have {rows.shape[1] ** 2:,}"
+        raise ShapeError(
+            f"samples of {rows.shape[1]:,} entries", why=why, remedy="give smaller images, or parts of them"
+        )
     for budget in budgets:
         require_whole("a budget", budget)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(require_seed(seed)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -221,9 +222,7 @@ def _chosen(graph: SplineGraph, layers: Sequence[str], cuts: Sequence[Node]) -> 
 
 def _errors(node: Node, parts: Sequence[tuple[Tensor, Tensor, Tensor]], size: Tensor) -> LayerErrors:
     energy, above, below = (torch.cat(column) for column in zip(*parts, strict=True))
-    width = 1
-    for n in node.shape[1:]:
-        width *= n
+    width = math.prod(node.shape)  # the batch's axis, wherever it is, has length one
     return LayerErrors(
         node.name, node.module, width, energy, above, below, ratio(above, energy), ratio(below, size)
     )  # fmt: skip

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses.codes import ActivationPattern, Layer, codes
+from splinegraph.analyses.separation.statistics import labels_for
 from splinegraph.core.graph import SplineGraph, require_graph
-from splinegraph.errors import DataError
 from splinegraph.operators.base import PiecewiseElementwise
 
 __all__ = ["Activity", "LayerActivity", "activity"]
@@ -26,7 +26,8 @@ class LayerActivity:
     name : str
     units : int
     active : float or None
-        Mean share of active units; None where units select (maxima) and are neither on nor off.
+        Mean share of units on the steepest piece; None where units select (maxima), and where no piece is steeper than
+        another (absolute values, steps): those are neither on nor off.
     least, most : float or None
         The same of the samples with the fewest and the most.
     entropy : float
@@ -144,14 +145,9 @@ def activity(
     """
     require_graph(graph)
     found = codes(graph, X, dtype=dtype)
-    if y is not None:
-        y = torch.as_tensor(y)
-        if tuple(y.shape) != (len(found),) or y.is_floating_point():
-            raise DataError(
-                f"labels of shape {tuple(y.shape)}, type {y.dtype}, for {len(found)} samples",
-                remedy="give one integer per sample",
-            )
-    return Activity(tuple(_layer(graph, found, layer, y) for layer in found.layers if layer.units), len(found))
+    labels = labels_for(y, len(found))
+    classes = None if labels is None else torch.from_numpy(labels)
+    return Activity(tuple(_layer(graph, found, layer, classes) for layer in found.layers if layer.units), len(found))
 
 
 def _layer(graph: SplineGraph, found: ActivationPattern, layer: Layer, y: Tensor | None) -> LayerActivity:
@@ -167,17 +163,19 @@ def _layer(graph: SplineGraph, found: ActivationPattern, layer: Layer, y: Tensor
     return LayerActivity(
         name=layer.name, units=layer.units,
         active=None if on is None else float(on.mean()), least=None if on is None else float(on.min()),
-        most=None if on is None else float(on.max()), entropy=float(entropy),
+        most=None if on is None else float(on.max()), entropy=float(entropy) + 0.0,  # no -0
         constant=int((counts == len(found)).any(0).sum()), patterns=len(alone),
         effective=float(2 ** -(alone * np.log2(alone)).sum()), within=within, between=between,
     )  # fmt: skip
 
 
 def _steepest(operator: Any) -> int | None:
-    """Return the code of the steepest piece of an elementwise operator with one breakpoint or more."""
+    """Return the code of the steepest piece of an elementwise operator, or None if none is steeper than another."""
     if not isinstance(operator, PiecewiseElementwise) or not operator.breakpoints:
         return None
     slopes = [torch.as_tensor(slope).detach().double().abs().max() for slope in operator.slopes]
+    if max(slopes) == min(slopes):  # as of |x| and of steps: no piece is more active than another
+        return None
     return max(range(len(slopes)), key=lambda at: (float(slopes[at]), at))
 
 

@@ -78,8 +78,8 @@ def generalization_gap(
     graph : SplineGraph
         With one output of shape (classes,).
     train, held_out : (x, y), path, Dataset or DataSource
-        Labelled samples. Take a validation split for `held_out` while anything is still chosen by the result, and the
-        test set for the last network only.
+        Labelled samples; one with a score that is NaN counts as wrong. Take a validation split for `held_out` while
+        anything is still chosen by the result, and the test set for the last network only.
     level : float, default 0.95
         Of the interval.
     dtype : torch.dtype, optional
@@ -145,7 +145,8 @@ def _right(graph: SplineGraph, samples: Any, name: str, dtype: torch.dtype | Non
                 raise DataError(f"labels of {source.name} are no classes of the network", why=why)
             graph.check_inputs(batch.inputs)
             (scores,) = evaluate(graph, batch.inputs)
-            right += int((scores.argmax(1).cpu() == batch.labels).sum())
+            known = ~scores.isnan().any(1).cpu()  # argmax would choose NaN
+            right += int(((scores.argmax(1).cpu() == batch.labels) & known).sum())
             count += len(batch.labels)
     return right, count
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from splinegraph.analyses.measures.weights import Loss, LossOfWeights
 from splinegraph.core.graph import SplineGraph, require_graph
-from splinegraph.errors import ShapeError, require_seed, require_whole
+from splinegraph.errors import DataError, ShapeError, require_seed, require_whole
 
 __all__ = ["Sharpness", "sharpness"]
 
@@ -143,6 +143,8 @@ def sharpness(
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         here = float(at(at.start))
+        if not math.isfinite(here):
+            raise DataError(f"the loss is {here}", remedy="check the samples and the weights for huge numbers and NaN")
         rises = [
             float(at([w + radius * d for w, d in zip(at.start, _filters(at.start, generator), strict=True)])) - here
             for _ in range(draws)

@@ -14,8 +14,9 @@ from torch import Tensor
 from splinegraph.analyses.affine_map import affine_map
 from splinegraph.analyses.provenance import Provenance
 from splinegraph.analyses.regions.chords.chords import chords
+from splinegraph.analyses.separation.statistics import labels_for
 from splinegraph.core.graph import SplineGraph, require_graph
-from splinegraph.errors import DataError, ShapeError, require_seed, require_whole
+from splinegraph.errors import ShapeError, require_seed, require_whole
 
 __all__ = ["Smoothness", "smoothness"]
 
@@ -152,14 +153,12 @@ def smoothness(
         node = next(node for node in graph.operators if not node.op.continuous)
         raise ShapeError("a network that jumps has no slope there", where=node.where, why=f"{node.op.label} jumps")
     graph.check_inputs((X,))
-    if y is not None and (tuple(torch.as_tensor(y).shape) != (len(X),)):
-        raise DataError(f"{len(y)} labels for {len(X)} samples", remedy="give one per sample")
+    labels = labels_for(y, len(X))
     X = X.detach().double()
     chosen = _pairs(X, pairs, seed)
     starts, ends = X[chosen[:, 0]], X[chosen[:, 1]]
     lengths = torch.linalg.vector_norm((ends - starts).flatten(1), dim=1).cpu().numpy()
     variation, largest, crossed = _exact(graph, starts, ends) if graph.exact else _sampled(graph, starts, ends)
-    labels = None if y is None else torch.as_tensor(y).cpu().numpy()
     return Smoothness(
         chosen, variation / lengths, largest / lengths, crossed, lengths,
         None if labels is None else labels[chosen[:, 0]] == labels[chosen[:, 1]],

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from splinegraph.analyses.templates.local import checked_labels
 from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.core.parameters import Context
 from splinegraph.core.walk import walk
@@ -55,10 +56,10 @@ class LossOfWeights:
     def __init__(self, graph: SplineGraph, X: Tensor, y: Tensor, loss: Loss | None = None, batch: int = 512) -> None:
         require_graph(graph)
         graph.check_inputs((X,))
-        y = torch.as_tensor(y, device=X.device)
         if loss is None:
-            _check_labels(graph, X, y)
-        elif len(y) != len(X):
+            y = _classes(graph, X, y)
+        y = torch.as_tensor(y, device=X.device)
+        if len(y) != len(X):
             raise DataError(f"{len(y)} labels for {len(X)} samples", remedy="give one per sample")
         self.graph, self.loss = graph, F.cross_entropy if loss is None else loss
         self.X, self.y, self.batch = X.detach().double(), y, batch if graph.batched else 1
@@ -112,14 +113,13 @@ class LossOfWeights:
         return self.loss(scores, y)
 
 
-def _check_labels(graph: SplineGraph, X: Tensor, y: Tensor) -> None:
+def _classes(graph: SplineGraph, X: Tensor, y: Any) -> Tensor:
+    """Return labels of a network with one score per class, or refuse them."""
     shapes = graph.output_shapes
     if len(shapes) != 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
         remedy = "give a network with one score per class, or a loss of your own"
         raise ShapeError(f"outputs of shape {', '.join(map(str, shapes))}", remedy=remedy)
-    if tuple(y.shape) != (len(X),) or y.is_floating_point() or y.dtype == torch.bool:
-        remedy = "give one integer per sample"
-        raise DataError(f"labels of shape {tuple(y.shape)}, type {y.dtype}, for {len(X)} samples", remedy=remedy)
-    if int(y.min()) < 0 or int(y.max()) >= shapes[0][0]:
-        why = f"they go from {int(y.min())} to {int(y.max())}, and the output has {shapes[0][0]} entries"
-        raise DataError("the labels are no classes of the network", why=why)
+    found = checked_labels(y, len(X), shapes[0][0])
+    if found is None:
+        raise DataError("there are no labels", remedy="give one integer per sample")
+    return found

@@ -215,9 +215,23 @@ class PathDecomposition:
             for chosen in itertools.combinations(names, size):
                 yield chosen, self.along(*chosen)
 
+    def of_sample(self, sample: int) -> tuple[list[float], list[float]]:
+        """Return what the families give to the first class shown of a sample, from inputs and from biases.
+
+        Raises
+        ------
+        ShapeError
+            If there is no such sample.
+        """
+        count = len(self.value)
+        if not -count <= sample < count:
+            raise ShapeError(f"there is no sample {sample}", remedy=f"choose from 0 to {count - 1}")
+        given, biased = self.scores[:, :, sample, 0].tolist()
+        return given, biased
+
     def table(self, sample: int = 0) -> str:
         """Return a line per family: its paths, and what it gives to the first class shown of a sample."""
-        given, biased = self.scores[:, :, sample, 0].tolist()
+        given, biased = self.of_sample(sample)
         lines = [("family", "paths", "from inputs", "from biases", "together")]
         for name, count, a, b in zip(self.names, self.counts, given, biased, strict=True):
             lines.append((name, "" if count is None else f"{count}", f"{a:.4g}", f"{b:.4g}", f"{a + b:.4g}"))
@@ -269,7 +283,8 @@ def class_indices(value: Tensor, classes: Sequence[int] | Tensor | None) -> Tens
     if classes is None:
         return flat.argmax(1, keepdim=True)
     index = torch.as_tensor(classes, device=value.device)
-    if index.dtype.is_floating_point or index.dim() not in (1, 2) or (index.dim() == 2 and len(index) != len(value)):
+    whole = not (index.dtype.is_floating_point or index.dtype.is_complex or index.dtype == torch.bool)
+    if not whole or index.dim() not in (1, 2) or (index.dim() == 2 and len(index) != len(value)):
         raise ShapeError(
             f"classes of shape {tuple(index.shape)} and type {index.dtype}",
             remedy=f"give integers of shape (K,) or ({len(value)}, K)",

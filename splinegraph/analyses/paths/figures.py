@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from splinegraph.analyses.canvas import blank
 from splinegraph.analyses.paths.decomposition import PathDecomposition
 from splinegraph.analyses.regions.figures.colors import INK, LIGHT
-from splinegraph.errors import ShapeError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,11 +31,9 @@ def plot_paths(found: PathDecomposition, ax: Axes | None = None, *, sample: int 
     -------
     matplotlib.axes.Axes
     """
-    if not -len(found.value) <= sample < len(found.value):
-        raise ShapeError(f"there is no sample {sample}", remedy=f"choose from 0 to {len(found.value) - 1}")
+    given, biased = found.of_sample(sample)
     count = len(found)
     ax = blank(7.0, min(max(2.4, 1.2 + 0.3 * count), 14.0)).add_subplot() if ax is None else ax
-    given, biased = found.scores[:, :, sample, 0].tolist()
     place = range(count)
     ax.barh([i - 0.19 for i in place], given, 0.38, color=LIGHT[0], label="from the input")
     ax.barh([i + 0.19 for i in place], biased, 0.38, color=LIGHT[1], label="from biases")

@@ -42,7 +42,7 @@ def paths(
     *,
     by: By = "length",
     classes: Sequence[int] | Tensor | None = None,
-    branches: Sequence[str] | None = None,
+    branches: str | Sequence[str] | None = None,
     subsets: Iterable[Sequence[str]] | None = None,
     dtype: torch.dtype = torch.float64,
     batch_size: int | None = None,
@@ -65,7 +65,7 @@ def paths(
         recurrent cell that a path enters; 'outside' is what meets no cell, such as the bias of the last layer.
     classes : sequence of K int, or Tensor of shape (B, K), optional
         Outputs to show, as flat indices. Default: the largest one of each sample.
-    branches : sequence of str, optional
+    branches : str or sequence of str, optional
         Modules or nodes whose values are the branches. Default: those that are found, see `find_branches`.
     subsets : iterable of sequences of branch names, optional
         With by='subset'. Default: all, of at most 10 branches.
@@ -122,6 +122,7 @@ def paths(
     ((1, 3, 3, 1), [1.0, 3.0, 3.0, 1.0])
     """
     require_graph(graph)
+    branches = (branches,) if isinstance(branches, str) else branches
     if len(graph.outputs) > 1:
         raise ShapeError("paths needs a graph with one output", remedy="choose one with graph.output(i)")
     given = tuple(X) if isinstance(X, tuple | list) else (X,)
@@ -155,6 +156,8 @@ def _plan(
         raise SplineGraphError(f"there are no families by {by!r}", remedy=f"choose of {', '.join(get_args(By))}")
     if by in ("time", "layer", "source"):
         return _by_cell(graph, given, by)
+    if branches is not None and not len(branches):
+        raise SplineGraphError("no branch is named", remedy="name some, or leave `branches` out: those found are taken")
     known = find_branches(graph) if branches is None else marked_branches(graph, branches)
     if not known:
         raise SplineGraphError(

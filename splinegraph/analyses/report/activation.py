@@ -66,8 +66,8 @@ class ActivationSection(Section):
         silent = [layer for layer in self.layers if layer.says_nothing]
         if len(silent) == len(self.layers):
             return f"{found}; nearly all samples are alone in their cells, which then say nothing of classes"
-        if not self.labels:
-            return f"{found}; no labels"
+        if self.labels < 2:
+            return f"{found}; {'all labels are of one class' if self.labels else 'no labels'}"
         best = max((layer for layer in self.layers if not layer.says_nothing), key=lambda layer: layer.agreeing or 0.0)
         return (
             f"{found}; most others in the cell have the same label for {100 * (best.agreeing or 0.0):.0f} % of the"

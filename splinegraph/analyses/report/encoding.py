@@ -25,6 +25,9 @@ ENTRIES = 2**22
 SAMPLES = 5
 """Most samples that are looked at."""
 
+WORK = 2**26
+"""Numbers in the values of all nodes, times outputs and samples, that are worked out: seconds."""
+
 UNITS = 2_000_000
 """Numbers in the values of all nodes, up to which layers are reconstructed."""
 
@@ -123,7 +126,7 @@ def encoding_section(study: Study) -> EncodingSection:
         why = "not worked out: no samples are chosen"
     if why:
         return EncodingSection(None, (), (), why)
-    x = chosen.inputs[0][:SAMPLES]
+    x = chosen.inputs[0][: min(SAMPLES, WORK // _passed(graph))]
     return EncodingSection(x[0].numel(), _rows(graph, x, chosen.at), _layers(graph, x), "")
 
 
@@ -133,7 +136,13 @@ def _refusal(graph: SplineGraph) -> str:
             f"not worked out: {plural(len(graph.inputs), 'input')} and {plural(len(graph.outputs), 'output')}, not one"
         )
     size = math.prod(graph.output_shapes[0]) * math.prod(graph.input_shapes[0])
-    return f"not worked out: A[x] has {size:,} entries; see sg.invert, sg.preimage" if size > ENTRIES else ""
+    large = size > ENTRIES or _passed(graph) > WORK
+    return f"not worked out: A[x] has {size:,} entries; see sg.invert, sg.preimage" if large else ""
+
+
+def _passed(graph: SplineGraph) -> int:
+    """Return how many numbers the rows of A[x] are made of, all nodes on the way counted."""
+    return math.prod(graph.output_shapes[0]) * sum(math.prod(node.shape) for node in graph.nodes)
 
 
 def _rows(graph: SplineGraph, x: Tensor, at: tuple[int, ...]) -> tuple[EncodedSample, ...]:

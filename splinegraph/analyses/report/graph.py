@@ -201,8 +201,10 @@ class InputsSection(Section):
     @property
     def headline(self) -> str:
         random = "orders of the example's token embeddings" if self.token_orders else "standard normal inputs"
-        what = f"random {random}, not data" if self.random else "samples of data"
-        parts = [f"{self.samples} {what}, values from {self.lowest:.4g} to {self.highest:.4g}"]
+        what = (
+            f"{self.samples} random {random}, not data" if self.random else f"{plural(self.samples, 'sample')} of data"
+        )
+        parts = [f"{what}, values from {self.lowest:.4g} to {self.highest:.4g}"]
         if self.accuracy is not None:
             parts.append(f"accuracy {100 * self.accuracy:.2f} %")
         elif self.no_accuracy:

@@ -20,8 +20,8 @@ __all__ = ["PathFamily", "PathsSection", "paths_section"]
 SAMPLES = 16
 """Most samples that are looked at."""
 
-WORK = 2**26
-"""Numbers in the values of all nodes, times families and samples, up to which it is worked out: seconds."""
+WORK, MOST = 2**26, 2**28
+"""Numbers in the values of all nodes, times families, that are worked out: of all samples, and of one: seconds."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,10 @@ class PathsSection(Section):
         over = plural(len(self.blocks), "residual branch") if self.by == "length" else f"{len(self.families) - 1} steps"
         paths = "" if most.paths is None else f" ({plural(most.paths, 'path')})"
         tangent = ", of the tangent" if self.kind == "tangent" else ""
-        return f"over {over}: {most.name}{paths} carries {100 * most.share:.0f} % of what reaches the output{tangent}"
+        if not most.share:
+            return f"over {over}: no path gives anything to the largest output{tangent}"
+        size = f"{100 * most.share:.0f} % of the sum of the families' sizes"
+        return f"over {over}: {most.name}{paths} gives most to the largest output, {size}{tangent}"
 
 
 @section("paths", needs=(Kept,), order=170)
@@ -97,9 +100,9 @@ def paths_section(study: Study) -> PathsSection:
         return _nothing("not applicable: no residual branches and no time steps")
     families = 1 + (len(branches) if branches else len({cell.step for cell in cells.values()}))
     each = families * (len(graph.inputs) + 1) * sum(math.prod(node.shape) for node in graph.nodes)
-    count = min(SAMPLES, len(study[Kept]), WORK // each)
-    if not count:
+    if each > MOST:
         return _nothing(f"not worked out: {families} families of paths, {each:,} numbers per sample; see sg.paths")
+    count = min(SAMPLES, len(study[Kept]), max(1, WORK // each))
     x = [part[:count] for part in study[Kept].inputs]
     try:
         found = paths(graph, x, by=by, dtype=study.dtype)

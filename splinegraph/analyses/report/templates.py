@@ -19,7 +19,8 @@ SAMPLES = 64
 """Most samples whose templates are looked at."""
 
 ENTRIES = 2**25
-"""Entries of their templates up to which they are worked out: seconds of adjoint passes."""
+WORK = 2**27
+"""Entries of their templates, and of all nodes on the way back to them, that are worked out: seconds."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ def templates_section(study: Study) -> TemplatesSection:
     if len(graph.inputs) > 1 or len(shapes) > 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
         return _nothing("not applicable: templates of classes need one input and one score per class")
     classes = shapes[0][0]
-    room = ENTRIES // (math.prod(graph.input_shapes[0]) * classes)
+    passed = sum(math.prod(node.shape) for node in graph.nodes)
+    room = min(ENTRIES // (math.prod(graph.input_shapes[0]) * classes), WORK // (passed * classes))
     if not room:
         size = "×".join(map(str, graph.input_shapes[0]))
         return _nothing(f"not worked out: {classes} templates of {size}; see `splinegraph templates --classes`")

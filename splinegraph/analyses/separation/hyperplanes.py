@@ -98,7 +98,8 @@ def _widest(z: Floats, sign: Floats) -> Floats | None:
     if found.x is None:
         return None
     w = found.x[:d] if lift is None else found.x[:d] @ lift
-    return np.asarray(w / np.where(scale > 0, scale, 1.0))
+    with np.errstate(over="ignore"):  # infinite weights are no hyperplane: the caller drops them
+        return np.asarray(w / np.where(scale > 0, scale, 1.0))
 
 
 def _lifted(w: Floats | None, points: Floats, sign: Floats, moving: NDArray[np.bool_]) -> Finding | None:

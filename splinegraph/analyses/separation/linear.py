@@ -146,7 +146,7 @@ def linear_separable(Z: Any, y: Any, *, scheme: str = "pairwise") -> LinearSepar
     ShapeError
         If points are empty, NaN, infinite or above 1e150.
     DataError
-        If labels do not fit, or are all of one class.
+        If labels do not fit, or are all of one class, or points are no real numbers.
 
     Notes
     -----
@@ -204,7 +204,14 @@ def linear_separable(Z: Any, y: Any, *, scheme: str = "pairwise") -> LinearSepar
 
 
 def _points(Z: Any) -> Floats:
-    given = Z.detach().cpu().double().numpy() if isinstance(Z, Tensor) else np.asarray(Z, dtype=np.float64)
+    try:
+        raw = Z.detach().cpu() if isinstance(Z, Tensor) else np.asarray(Z)
+    except ValueError as error:  # lists of different lengths
+        raise DataError("the points are no array", why=str(error), remedy="give one row per sample") from error
+    real = not raw.is_complex() if isinstance(raw, Tensor) else raw.dtype.kind in "biuf"
+    if not real:
+        raise DataError(f"points of type {raw.dtype}", remedy="give real numbers")
+    given = raw.double().numpy() if isinstance(raw, Tensor) else raw.astype(np.float64)
     if given.ndim < 2 or not given.size:
         raise ShapeError(f"points of shape {given.shape}", remedy="give one row of features per sample")
     if not np.isfinite(given).all():
@@ -221,7 +228,7 @@ class SeparableLayers:
     Parameters
     ----------
     layers : dict from name to LinearSeparability
-        The input, the switching operators and the output, in this order.
+        The inputs, the switching operators and the outputs, in this order.
     """
 
     layers: dict[str, LinearSeparability]
@@ -263,7 +270,7 @@ def separable_layers(
     X : Tensor of shape (N, *in), or a tuple of them
     y : integers of shape (N,)
     layers : sequence of str, optional
-        Switching nodes beside the input and the output. Default: all.
+        Switching nodes beside the inputs and the outputs. Default: all.
     scheme : {'pairwise', 'one-vs-rest'}
         See `linear_separable`.
     dtype : torch.dtype or None, default torch.float64
@@ -283,6 +290,6 @@ def separable_layers(
     inputs = promote(tuple(X) if isinstance(X, tuple | list) else (X,), dtype)
     found = codes(graph, *inputs, dtype=dtype)
     inner = [layer.name for layer in chosen_layers(found, layers)]
-    names = list(dict.fromkeys([graph.inputs[0], *inner, graph.outputs[0]]))
+    names = list(dict.fromkeys([*graph.inputs, *inner, *graph.outputs]))
     held = layer_values(graph, inputs, names)
     return SeparableLayers({name: linear_separable(held[name], y, scheme=scheme) for name in names})

@@ -68,7 +68,7 @@ class Orbit:
     Parameters
     ----------
     layers : tuple of OrbitLayer
-        The input, the switching operators, the output.
+        The input, the switching operators, the outputs.
     names : tuple of str
         Of the transforms, after 'identity'.
     provenance : Provenance
@@ -204,7 +204,7 @@ def orbit(
     members = torch.cat([_single(graph, x), *(_image(graph, x, name, g) for name, g in named.items())])
     apart = separation(graph, members, dtype=dtype)
     inner = [layer.name for layer in apart]
-    names = list(dict.fromkeys([graph.inputs[0], *inner, graph.outputs[0]]))
+    names = list(dict.fromkeys([graph.inputs[0], *inner, *graph.outputs]))
     held = layer_values(graph, (members if dtype is None else members.to(dtype),), names)
     layers = []
     for name in names:

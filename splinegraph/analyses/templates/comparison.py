@@ -68,9 +68,6 @@ def compared(rows: Tensor, x: Tensor, wrong: Tensor, classes: int) -> TemplateCo
     classes : int
     """
     flat = rows.flatten(2)
-    # a rounding error has directions of its own
-    noise = flat.norm(dim=2).amax(1, keepdim=True) * torch.finfo(flat.dtype).eps * 16
-    flat = torch.where((flat.norm(dim=2) > noise)[..., None], flat, 0)
     own, others = flat[:, -1], flat[:, :-1]
     largest = others.abs().amax(2, keepdim=True)
     units = torch.nn.functional.normalize(others / torch.where(largest > 0, largest, 1.0), dim=2)

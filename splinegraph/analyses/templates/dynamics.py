@@ -16,6 +16,9 @@ from splinegraph.errors import DataError, ShapeError, require_seed, require_whol
 
 __all__ = ["TemplateDynamics", "margin_flow", "template_dynamics"]
 
+MOST_MARGIN = 700.0
+"""Whose exponential is a float64."""
+
 
 @dataclass(frozen=True, eq=False)
 class TemplateDynamics:
@@ -213,6 +216,10 @@ def margin_flow(times: Sequence[float] | Tensor, classes: int, *, norm: float = 
     from scipy.special import wrightomega
 
     require_whole("classes", classes, 2)
+    if not (math.isfinite(start) and start <= MOST_MARGIN):
+        raise ShapeError(
+            f"start is {start}", remedy=f"give a finite margin up to {MOST_MARGIN}: e^start is in the answer"
+        )
     moved = classes * norm**2 * np.asarray(times, float)
     r = (moved + math.exp(start)) / (classes - 1) + start
     return torch.from_numpy(np.asarray(r - wrightomega(r - math.log(classes - 1))))

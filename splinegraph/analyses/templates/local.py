@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses.affine_map import AffineMap, affine_map
+from splinegraph.analyses.separation.statistics import labels_for
 from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.errors import DataError, ShapeError
 
@@ -17,6 +18,10 @@ __all__ = ["Local", "centered", "checked_labels", "class_count", "cosine", "loca
 
 ENTRIES = 2**28
 """Most numbers of all templates together: 2 GiB in float64."""
+
+
+NOISE = 16
+"""Rounding units of the largest template, up to which a difference of templates counts as zero."""
 
 
 class Local(NamedTuple):
@@ -93,27 +98,28 @@ def checked_labels(y: Tensor | Sequence[int] | None, samples: int, classes: int)
     DataError
         If they are not.
     """
-    if y is None:
+    found = labels_for(y, samples)
+    if found is None:
         return None
-    y = torch.as_tensor(y).cpu()
-    if tuple(y.shape) != (samples,) or y.is_floating_point() or y.dtype == torch.bool:
-        raise DataError(
-            f"labels of shape {tuple(y.shape)}, type {y.dtype}, for {samples} samples",
-            remedy="give one integer per sample",
-        )
-    low, high = int(y.min()), int(y.max())
+    low, high = int(found.min()), int(found.max())
     if low < 0 or high >= classes:
         why = f"they go from {low} to {high}, and the output has {classes} entries"
         raise DataError("labels are no classes of the network", why=why, remedy="number the classes from 0 on")
-    return y.long()
+    return torch.from_numpy(found)
 
 
-def centered(rows: Tensor) -> Tensor:
-    """Return templates of shape (B, C, ...) minus their mean over the classes.
+def centered(rows: Tensor, common: Tensor | None = None) -> Tensor:
+    """Return templates (B, C, ...) minus `common`, by default their mean over the classes; 0 where that is rounding.
 
-    The softmax does not see a vector that is common to all classes, and no gradient of its loss moves it.
+    The softmax does not see a vector that is common to all classes, and no gradient of its loss moves it. What rounding
+    leaves of equal templates is no template: it has a direction of its own.
     """
-    return rows - rows.mean(1, keepdim=True)
+    common = rows.mean(1) if common is None else common
+    rest = (rows - common[:, None]).reshape(*rows.shape[:2], -1)
+    size = torch.maximum(rows.flatten(2).norm(dim=2).amax(1), common.flatten(1).norm(dim=1))
+    noise = size * torch.finfo(rows.dtype).eps * NOISE
+    kept: Tensor = torch.where((rest.norm(dim=2) > noise[:, None])[..., None], rest, 0.0)
+    return kept.reshape(rows.shape)
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:

@@ -18,6 +18,9 @@ __all__ = ["RankAgreement", "RankedNetwork", "TemplateRanking", "rank_agreement"
 DRAWS = 2000
 """Resamples of the networks from which an interval is read."""
 
+FLAT = 1e-12
+"""Spread of tau that is rounding."""
+
 
 @dataclass(frozen=True)
 class RankedNetwork:
@@ -61,9 +64,10 @@ class RankAgreement:
     Parameters
     ----------
     tau : float or None
-        None where one of the two is constant.
+        None where one of the two is constant, or there are fewer than 3 networks.
     low, high : float or None
-        Percentile interval over resamples of the networks.
+        Percentile interval over resamples of the networks; None where all resamples have the same tau, as in a perfect
+        order: they tell no spread then.
     p_value : float or None
         Of no association; exact where there are no ties and few networks.
     networks : int
@@ -78,9 +82,10 @@ class RankAgreement:
     level: float
 
     def __repr__(self) -> str:
-        if self.tau is None or self.low is None or self.high is None:
+        if self.tau is None:
             return f"<RankAgreement: {self.networks} networks, not defined>"
-        return f"<RankAgreement: {self.networks} networks, tau {self.tau:.2f} ({self.low:.2f} to {self.high:.2f})>"
+        ends = "no interval" if self.low is None else f"{self.low:.2f} to {self.high:.2f}"
+        return f"<RankAgreement: {self.networks} networks, tau {self.tau:.2f} ({ends})>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -194,6 +199,13 @@ def rank_agreement(
 ) -> RankAgreement:
     """Return Kendall's tau-b of two lists, with a bootstrap interval over their entries.
 
+    Raises
+    ------
+    DataError
+        If the lists differ in length, or an entry is no number.
+    SplineGraphError
+        If the level is no share between 0 and 1.
+
     Notes
     -----
     An entry that a resample holds twice is a tie in both lists, which tau-b leaves out.
@@ -206,6 +218,10 @@ def rank_agreement(
     from scipy.stats import kendalltau
 
     x, y = np.asarray(scores, float), np.asarray(outcomes, float)
+    if x.shape != y.shape or x.ndim != 1 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise DataError(f"{x.size} scores and {y.size} outcomes", remedy="give two lists of as many finite numbers")
+    if not 0 < level < 1:
+        raise SplineGraphError(f"level is {level}", remedy="give a share between 0 and 1, such as 0.95")
     if len(x) < 3:
         return RankAgreement(None, None, None, None, len(x), level)
     found = kendalltau(x, y)
@@ -217,12 +233,8 @@ def rank_agreement(
     both, one, other = (((times @ pairs) * times).sum(1) for pairs in (of_x * of_y, of_x**2, of_y**2))
     with np.errstate(invalid="ignore"):
         taus = both / np.sqrt(one * other)
-    low, high = np.nanquantile(taus, [(1 - level) / 2, (1 + level) / 2])
-    return RankAgreement(
-        float(found.statistic),
-        float(low),
-        float(high),
-        float(found.pvalue),
-        len(x),
-        level,
-    )
+    taus = taus[np.isfinite(taus)]
+    low = high = None
+    if np.ptp(taus) > FLAT:
+        low, high = map(float, np.quantile(taus, [(1 - level) / 2, (1 + level) / 2]))
+    return RankAgreement(float(found.statistic), low, high, float(found.pvalue), len(x), level)

@@ -14,7 +14,7 @@ from splinegraph.errors import DataError
 if TYPE_CHECKING:
     from splinegraph.analyses.templates.templates import Templates
 
-__all__ = ["FILES", "FORMAT", "INDEX", "save_templates"]
+__all__ = ["FILES", "FORMAT", "INDEX", "save_templates", "taken"]
 
 INDEX, FORMAT = "index.json", "splinegraph templates 1"
 
@@ -26,11 +26,16 @@ FILES = {
 }
 
 
+def taken(folder: str | os.PathLike[str]) -> Path | None:
+    """Return a file that saving would replace, the user's own perhaps; None if there is none."""
+    return next((path for name in (INDEX, *FILES) if (path := Path(folder) / name).exists()), None)
+
+
 def save_templates(found: Templates, folder: str | os.PathLike[str], *, overwrite: bool) -> Path:
     """Write arrays and their index to a folder; the index comes last, so that what it lists is there."""
-    index = Path(folder) / INDEX
-    if index.exists() and not overwrite:
-        raise DataError(f"there is a file {index}", remedy="choose another folder, or overwrite it")
+    there = taken(folder)
+    if there is not None and not overwrite:
+        raise DataError(f"there is a file {there}", remedy="choose another folder, or overwrite it")
     check_folder(folder, INDEX)
     path = make_folder(folder)
     arrays = (found.rows, found.map.inputs[0], found.values, found.biases)
@@ -41,5 +46,6 @@ def save_templates(found: Templates, folder: str | os.PathLike[str], *, overwrit
         name: {"holds": what, "shape": list(array.shape), "dtype": str(array.dtype).removeprefix("torch.")}
         for (name, what), array in zip(FILES.items(), arrays, strict=True)
     }
+    index = path / INDEX
     write_json({"format": FORMAT, "graph": found.map.graph.name, "files": files, **found.to_dict()}, index)
     return path

@@ -15,7 +15,7 @@ from torch import Tensor
 from splinegraph.analyses.affine_map import AffineMap, affine_map
 from splinegraph.analyses.provenance import Provenance
 from splinegraph.analyses.templates.comparison import TemplateComparison, compared
-from splinegraph.analyses.templates.local import checked_labels, class_count, cosine, require_room
+from splinegraph.analyses.templates.local import centered, checked_labels, class_count, cosine, require_room
 from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import ShapeError
 
@@ -76,7 +76,7 @@ class Templates:
     @property
     def centered(self) -> Tensor:
         """Templates minus the mean of all classes, shape (B, K, *in)."""
-        return self.rows - self.common[:, None]
+        return centered(self.rows, self.common)
 
     @property
     def norms(self) -> Tensor:
@@ -92,7 +92,8 @@ class Templates:
     @property
     def centered_bias_share(self) -> Tensor:
         """The same of matching values and biases minus their means over all classes: what the softmax sees."""
-        return _share(self.biases - self.common_bias[:, None], self.values - self.common_value[:, None])
+        parts = (self.biases, self.common_bias), (self.values, self.common_value)
+        return _share(*(centered(part[..., None], common[:, None])[..., 0] for part, common in parts))
 
     @functools.cached_property
     def cosines(self) -> Tensor:
@@ -140,7 +141,7 @@ class Templates:
         Raises
         ------
         DataError
-            If an index is there and `overwrite` is not set, or the folder cannot be written.
+            If one of them is there and `overwrite` is not set, or the folder cannot be written.
         """
         from splinegraph.analyses.templates.saving import save_templates
 
@@ -241,7 +242,7 @@ def templates(
     common_value = (common.flatten(1) * x.flatten(1)).sum(1)
     return Templates(
         local, chosen, rows[:, :-1], values, bias[:, list(chosen)], common, common_value, bias.mean(1), labels,
-        compared(rows - common[:, None], x, everywhere != target[:, None], count),
+        compared(centered(rows, common), x, everywhere != target[:, None], count),
         Provenance.of(graph, dtype=x.dtype, seed=0),
     )  # fmt: skip
 

@@ -93,6 +93,17 @@ def test_fitting_takes_samples_from_all_of_the_data() -> None:
     assert ag.coarse.fitted == 1024
 
 
+def test_units_that_labels_chose_are_not_tested_on_these_labels() -> None:
+    """Units chosen by labels without a meaning seem to know of them: three of ten such tests at 5 % said so."""
+    x = torch.randn(50, 10, generator=torch.Generator().manual_seed(0))
+    graph = sg.trace(nn.Sequential(nn.ReLU()).eval(), x[:1])
+    ag = sg.activation_graph(graph, x, [0, 1] * 25, coarsen="informative-4")
+    assert any("by their labels: purity is flattered" in note for note in ag.notes)
+    with pytest.raises(sg.SplineGraphError, match="no p-value holds; choose 'top-K'"):
+        ag.separation_depth()
+    assert len(sg.activation_graph(graph, x, [0, 1] * 25, coarsen="top-4").separation_depth().tests) == 1
+
+
 def test_a_partition_can_be_made_coarser() -> None:
     box = sg.Box(torch.full((2,), -1.0), torch.full((2,), 1.0))
     partition = sg.enumerate_regions(zoo.graph("plane"), box)

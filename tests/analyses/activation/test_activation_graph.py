@@ -157,7 +157,35 @@ def test_summaries_are_plain_values_and_figures_are_drawn(name: str) -> None:
     ax.figure.canvas.draw()
 
 
+def test_one_class_is_nothing_to_agree_on() -> None:
+    graph = sg.trace(nn.Sequential(nn.ReLU()).eval(), torch.zeros(1, 2))
+    x = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    found = sg.analyze(graph, data=x, labels=[3] * 20, sections=["activation"]).sections["activation"]
+    assert found.headline == "4 cells in 1 layer, 0 edges; all labels are of one class"
+
+
+def test_cells_without_volume_are_no_nodes_of_a_partition() -> None:
+    """relu(x) and relu(-x) are both off at 0 alone."""
+    linear = nn.Linear(1, 2, bias=False)
+    linear.weight.data = torch.tensor([[1.0], [-1.0]])
+    graph = sg.trace(nn.Sequential(linear, nn.ReLU()).eval(), torch.zeros(1, 1))
+    partition = sg.enumerate_regions(graph, sg.Box(-torch.ones(1), torch.ones(1)))
+    ag = sg.activation_graph(graph, partition, [0, 1])
+    assert ag.path(torch.tensor([[0.0], [0.5], [-0.5]])).min(1).tolist()[0] == -1
+    assert (ag.path(torch.tensor([[0.5], [-0.5]])) >= 0).all()
+    assert "all cells are alone in their node in relu: purity" in repr(ag)  # not: inputs
+
+
+def test_classes_are_drawn_in_their_order() -> None:
+    graph = sg.trace(nn.Sequential(nn.ReLU()).eval(), torch.zeros(1, 4))
+    x = torch.tensor([[float(2 * (i >> bit & 1) - 1) for bit in range(4)] for i in range(12)])
+    rows = sg.activation_graph(graph, x, list(range(12))).to_networkx().nodes.values()
+    assert [d["class"] for d in sorted(rows, key=lambda d: -d["y"])] == [str(c) for c in range(12)]  # 10 after 2
+
+
 def test_classes_of_one_name_stay_apart() -> None:
+    names = sg.activation_graph(zoo.graph("mlp"), torch.zeros(3, 3), [0, 1, 2], class_names=["a", "a", "a (1)"])
+    assert names.class_names == ("a (0)", "a (1)", "a (1) (2)")
     ag = sg.activation_graph(zoo.graph("mlp"), torch.zeros(6, 3), [0, 0, 1, 2, 2, 2], class_names=["a", "a", "b"])
     assert ag.class_counts(0) == {"b": 3, "a (0)": 2, "a (1)": 1}
 

@@ -139,6 +139,10 @@ def test_bad_questions_are_one_line(net: sg.SplineGraph) -> None:
         plain.nodes(2)
     with pytest.raises(SplineGraphError, match="there is no node 99"):
         plain.to_networkx(nodes=[0, 99])
+    with pytest.raises(SplineGraphError, match="there is no node 99"):
+        plain.class_counts(99)
+    with pytest.raises(SplineGraphError, match="k is -1"):
+        plain.most_shared(-1)
     with pytest.raises(SplineGraphError, match="at least 4"):
         sg.activation_graph(net, normal(50, 0)).to_networkx(max_nodes=3)
     with pytest.raises(SplineGraphError, match="shape"):

@@ -111,3 +111,25 @@ def test_every_field_is_described(kind: type) -> None:
     told = schema["$defs"][kind.__name__]
     extra = {"failed", "headline"} if kind is encoding.EncodingSection else set()
     assert {f.name for f in dataclasses.fields(kind)} | extra == set(told["properties"]) == set(told["required"])
+
+
+def test_samples_that_repeat() -> None:
+    """Of fewer distinct samples than atoms the samples are the atoms; of more, no mean needs to have samples."""
+    two = torch.rand(2, 6, generator=torch.Generator().manual_seed(0)).repeat_interleave(10, 0)
+    found = {row.method: row for row in sg.compare_frameworks(two, budgets=(1,))}
+    assert (found["nearest atom"].atoms, found["nearest atom"].error) == (2, 0.0)
+    bits = (torch.rand(60, 4, generator=torch.Generator().manual_seed(1)) > 0.5).double()
+    for seed in range(5):
+        coding = sg.frameworks.nearest_atom(bits, 12, seed=seed)
+        assert coding.atoms.shape == (12, 4)
+        assert coding.atoms.isfinite().all()
+
+
+def test_samples_and_atoms_that_cannot_be_compared() -> None:
+    with pytest.raises(ShapeError, match="atoms of 5 entries"):
+        sg.frameworks.nearest_atom(torch.rand(3, 6), torch.eye(5))
+    with pytest.raises(ShapeError, match="samples of 27,648 entries"):
+        sg.compare_frameworks(torch.rand(4, 3, 96, 96))
+    for scale in (1e-170, 1e170):  # whose squares are 0 and inf
+        with pytest.raises(ShapeError, match="sum of the squares"):
+            sg.compare_frameworks(torch.rand(8, 6, dtype=torch.float64) * scale)

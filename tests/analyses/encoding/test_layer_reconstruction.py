@@ -62,6 +62,15 @@ def test_parts_single_samples_and_chosen_layers() -> None:
         _ = whole["gelu"]
 
 
+def test_a_size_counts_all_numbers_of_one_sample() -> None:
+    class Turned(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(x.transpose(0, 1)).transpose(0, 1)
+
+    found = sg.reconstruct_layers(sg.trace(Turned().eval(), torch.zeros(1, 3, 2)), torch.ones(2, 3, 2))
+    assert [layer.size for layer in found] == [6] * len(found)
+
+
 def test_a_layer_beside_a_path_is_refused() -> None:
     graph, (x,) = zoo.graph("residual"), zoo.inputs("residual", 1)
     beside = next(node.name for node in graph.operators if node not in bottlenecks(graph))

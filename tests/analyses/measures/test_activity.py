@@ -116,3 +116,15 @@ def test_results_are_plain_and_drawn() -> None:
     assert found.to_dict()["layers"][0]["units"] == 6
     assert "6 units in 1 layers" in repr(found)
     assert found.plot().get_legend() is not None
+
+
+def test_units_without_a_steeper_piece_are_neither_on_nor_off() -> None:
+    class Both(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.abs() + x.sign()
+
+    x = torch.tensor([[1.0, -1.0], [2.0, 3.0]])
+    layers = sg.activity(sg.trace(Both().eval(), x), x).layers
+    assert [layer.active for layer in layers] == [None, None]
+    with pytest.raises(DataError, match="one integer per sample"):
+        sg.activity(sg.trace(nn.ReLU().eval(), x), x, ["a", "b"])

@@ -90,3 +90,13 @@ def test_refusals() -> None:
     with pytest.raises(ShapeError, match="level"):
         sg.generalization_gap(graph, good, good, level=1.5)
     assert "90.00 % beside 90.00 % held out" in repr(sg.generalization_gap(graph, good, good))
+
+
+def test_scores_that_are_no_numbers_are_wrong() -> None:
+    class Log(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.log()
+
+    graph = sg.trace(Log().eval(), torch.ones(1, 2))
+    x, y = torch.tensor([[-1.0, 1.0], [2.0, 1.0]]), torch.tensor([0, 0])
+    assert sg.generalization_gap(graph, (x, y), (x, y)).held_out == 0.5

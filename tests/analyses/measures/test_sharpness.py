@@ -141,3 +141,9 @@ def test_a_loss_of_ones_own_and_a_dead_network() -> None:
     assert found.rises == (0.0,) * 10
     assert found.curvature == pytest.approx(2.0)  # of the last bias alone
     assert found.to_dict()["curvature_kind"] == "lower"
+
+
+def test_a_loss_that_is_no_number_is_refused() -> None:
+    graph, (x, y) = sg.trace(_net(), torch.zeros(1, 4).double()), _data()
+    with pytest.raises(DataError, match="the loss is nan"):
+        sg.sharpness(graph, x * math.nan, y)

@@ -75,7 +75,7 @@ def test_classes_split_the_chords() -> None:
     assert found.same.tolist() == [bool(y[i] == y[j]) for i, j in found.pairs]
     both = [found.variation[found.same].mean(), found.variation[~found.same].mean()]
     assert [found.within, found.between] == pytest.approx(both)
-    assert sg.smoothness(graph, x, torch.zeros(12), pairs=5).between is None
+    assert sg.smoothness(graph, x, [0] * 12, pairs=5).between is None
     assert found.to_dict()["chords"] == 40
     assert found.plot().get_xlabel().startswith("length")
 
@@ -93,8 +93,9 @@ def test_refusals() -> None:
     graph = _net(nn.ReLU())
     with pytest.raises(ShapeError, match="are equal"):
         sg.smoothness(graph, torch.ones(4, 3))
-    with pytest.raises(DataError, match="one per sample"):
-        sg.smoothness(graph, _x(), torch.zeros(3))
+    for labels in (torch.zeros(3, dtype=torch.int64), torch.zeros(12), ["a"] * 12):
+        with pytest.raises(DataError, match="one integer per sample"):
+            sg.smoothness(graph, _x(), labels)
 
     class Step(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -102,3 +103,26 @@ def test_refusals() -> None:
 
     with pytest.raises(ShapeError, match="jumps"):
         sg.smoothness(sg.trace(Step().eval(), torch.zeros(1, 3)), _x())
+
+
+class _OneByOne(nn.Module):
+    """The same network, written for a batch of one."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.inner(x.reshape(1, 3))
+        return found
+
+
+def test_networks_that_take_one_sample_at_a_time() -> None:
+    torch.manual_seed(4)
+    inner = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2)).double()
+    alone = sg.trace(_OneByOne(inner).eval(), torch.zeros(1, 3, 1).double())
+    assert not alone.batched
+    found = sg.smoothness(alone, _x()[:, :, None], pairs=8)
+    batched = sg.smoothness(_net(nn.ReLU()), _x(), pairs=8)
+    np.testing.assert_allclose(found.variation, batched.variation, atol=1e-12)
+    assert found.variation.any()

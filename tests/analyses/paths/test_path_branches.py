@@ -109,6 +109,7 @@ def test_branches_are_marked_by_hand() -> None:
     marked = sg.paths(graph, x, branches=["convs.2", "convs.0"])
     assert [branch.name for branch in marked.branches] == ["convs.0", "convs.2"]
     assert marked.counts == (1, 2, 1)
+    assert sg.paths(graph, x, branches="convs.2").branches == marked.branches[1:]
     every = sg.paths(graph, x, by="block", branches=["convs.0", "convs.1", "convs.2"])
     torch.testing.assert_close(every.contributions, sg.paths(graph, x, by="block").contributions)
 
@@ -119,7 +120,7 @@ def test_branches_are_marked_by_hand() -> None:
         (["nowhere"], "no node or module 'nowhere'"),
         (["head"], "'head' is no branch .*: its value is the output"),
         (["convs.0", "convs.0"], "is marked twice"),
-        ([], "no residual branches"),
+        ([], "no branch is named"),
     ],
 )
 def test_marks_that_are_refused(names: list[str], message: str) -> None:

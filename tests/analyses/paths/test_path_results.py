@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import splinegraph as sg
+from splinegraph.analyses.report import paths as section_module
 from splinegraph.analyses.report.report import analyze
 from splinegraph.errors import ShapeError, SplineGraphError
 from tests.analyses.paths.nets import Branched, graph_of, net
@@ -58,8 +59,9 @@ def test_a_figure_has_a_bar_per_family_and_part() -> None:
     assert "(overlapping)" in ax.get_title()
     mine = matplotlib.figure.Figure().add_subplot()
     assert found.plot(mine) is mine
-    with pytest.raises(ShapeError, match="no sample 3"):
-        found.plot(sample=3)
+    for told in (found.plot, found.table):
+        with pytest.raises(ShapeError, match="no sample 3"):
+            told(sample=3)
 
 
 def test_dead_networks_and_small_floats() -> None:
@@ -105,6 +107,7 @@ def test_several_inputs() -> None:
         ({"classes": [3]}, "class out of range"),
         ({"classes": []}, "classes of shape"),
         ({"classes": [0.5]}, "give integers"),
+        ({"classes": [True]}, "give integers"),
         ({"classes": torch.zeros(2, 1, dtype=torch.int64)}, "give integers of shape"),
         ({"batch_size": 0}, "batch_size is 0"),
     ],
@@ -136,7 +139,9 @@ def test_a_report_has_a_section() -> None:
     assert [f.share for f in section.families] == pytest.approx(found.shares.tolist())
     assert [f.norm for f in section.families] == pytest.approx(found.norms.mean((1, 2)).tolist())
     assert section.headline.startswith("over 4 residual branches: length ")
-    assert section.headline.endswith("of the tangent")
+    assert section.headline.endswith(
+        f"{100 * max(found.shares.tolist()):.0f} % of the sum of the families' sizes, of the tangent"
+    )
 
 
 def test_a_section_says_why_there_is_none() -> None:
@@ -149,3 +154,20 @@ def test_a_section_says_why_there_is_none() -> None:
 
     several = analyze(sg.trace(Jump().eval(), torch.zeros(1, 2)), sections=["paths"])["paths"]
     assert several.headline == "not applicable: several outputs"
+
+
+def test_a_section_of_a_dead_network_names_no_family() -> None:
+    dead = Branched(2).eval()
+    with torch.no_grad():
+        for parameter in dead.parameters():
+            parameter.zero_()
+    section = analyze(sg.trace(dead, torch.zeros(1, 4)), sections=["paths"])["paths"]
+    assert section.headline == "over 2 residual branches: no path gives anything to the largest output"
+
+
+def test_a_large_network_is_looked_at_on_one_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, x = graph_of(Branched(2), 4, batch=3)
+    monkeypatch.setattr(section_module, "WORK", 1)
+    assert analyze(graph, data=x, sections=["paths"])["paths"].samples == 1
+    monkeypatch.setattr(section_module, "MOST", 1)
+    assert analyze(graph, data=x, sections=["paths"])["paths"].headline.startswith("not worked out: 3 families")

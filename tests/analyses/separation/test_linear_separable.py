@@ -132,6 +132,19 @@ def test_layers_of_a_network_that_solves_xor() -> None:
     assert len(found.layers["relu"].plot().patches) == 1
 
 
+class Pair(nn.Module):
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.relu(b), a + b
+
+
+def test_all_inputs_and_outputs_are_layers() -> None:
+    graph = sg.trace(Pair().eval(), (torch.zeros(1, 1), torch.zeros(1, 1)))
+    a, b = torch.tensor([[0.0], [1.0], [0.0], [1.0]]), torch.tensor([[0.0], [0.0], [-1.0], [-1.0]])
+    found = sg.separable_layers(graph, (a, b), [0, 0, 1, 1])
+    told = [decided.separable for decided in found.layers.values()]
+    assert (list(found.layers), told) == (["a", "b", "relu", "add"], [False, True, False, False])
+
+
 def test_bad_points_are_refused() -> None:
     for Z, y, text in (
         ([[0.0], [np.nan]], [0, 1], "NaN"),
@@ -140,6 +153,9 @@ def test_bad_points_are_refused() -> None:
         ([[0.0], [1.0]], [0, 1, 2], "one integer per sample"),
         ([0.0, 1.0], [0, 1], "one row of features"),
         ([[0.0], [1e200]], [0, 1], "up to 1e\\+200"),
+        ([["a"], ["b"]], [0, 1], "give real numbers"),
+        ([[0.0, 1.0], [1.0]], [0, 1], "no array"),
+        (torch.tensor([[1j], [2j]]), [0, 1], "complex64; give real numbers"),  # the imaginary part is not dropped
     ):
         with pytest.raises(sg.SplineGraphError, match=text):
             sg.linear_separable(Z, y)

@@ -158,3 +158,9 @@ def test_a_penalty_leads_to_the_optimum_from_anywhere() -> None:
     assert found.drift > 0.1
     assert found.to_dict()["cosines"][1][0] == pytest.approx(1.0)
     assert found.plot().get_xlabel() == "along x"
+
+
+def test_margins_beyond_the_exponential_are_refused() -> None:
+    for start in (800.0, float("nan"), float("-inf")):
+        with pytest.raises(ShapeError, match="start is"):
+            margin_flow([1.0], 3, start=start)

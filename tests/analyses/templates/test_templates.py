@@ -173,3 +173,28 @@ def test_updates_balance() -> None:
     torch.testing.assert_close(found.pushes, -slope, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(found.right, -3 * found.wrong, rtol=1e-12, atol=1e-14)
     assert found.gradient_sum < 1e-13
+
+
+@pytest.mark.parametrize("classes", [3, 7, 9])
+def test_equal_templates_have_no_direction_after_centring(classes: int) -> None:
+    """The mean of equal rows differs from them by rounding, which is no template."""
+    garbage = 0
+    for seed in range(8):
+        torch.manual_seed(seed)
+        last = nn.Linear(4, classes).double()
+        last.weight.data[:] = torch.randn(4)
+        x = torch.randn(3, 4, dtype=torch.float64)
+        graph = sg.trace(nn.Sequential(nn.Linear(4, 4).double(), nn.ReLU(), last).eval(), x)
+        found, labels = sg.templates(graph, x), [0, 1, 0]
+        garbage += bool((found.rows - found.rows.mean(1, keepdim=True)).any())
+        assert not found.centered.any()
+        assert {value["mean"] for value in found.comparison.to_dict().values()} == {None}
+        assert sg.memorization(graph, x, labels).own.isnan().all()
+        assert sg.template_scores(graph, x, labels).values["alignment"] == 0.0
+    assert garbage or classes == 3  # there was something to take for rounding
+
+
+def test_labels_that_are_names_are_refused() -> None:
+    x = inputs()
+    with pytest.raises(DataError, match="one integer per sample"):
+        sg.templates(sg.trace(net(), x), x, ["a"] * len(x))  # type: ignore[arg-type]

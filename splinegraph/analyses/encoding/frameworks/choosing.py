@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -49,7 +51,7 @@ def nearest_atom(X: Tensor, atoms: int | Tensor, *, seed: int = 0) -> Coding:
     ----------
     X : Tensor of shape (B, *in)
     atoms : int or Tensor of shape (K, *in)
-        W, which may hold zeros; or how many to learn, by k-means.
+        W, which may hold zeros; or how many to learn, by k-means: fewer if no more samples are distinct.
     seed : int
         Of k-means.
 
@@ -70,7 +72,11 @@ def nearest_atom(X: Tensor, atoms: int | Tensor, *, seed: int = 0) -> Coding:
     """
     rows = samples(X)
     learned = not isinstance(atoms, Tensor)
-    W = _means(rows, number(atoms, rows, len(rows)), seed) if isinstance(atoms, int) else samples(atoms)
+    W = (
+        _means(rows, number(atoms, rows, len(rows)), seed)
+        if isinstance(atoms, int)
+        else dictionary(atoms, rows, zeros=True)
+    )
     score = rows @ W.T - W.square().sum(1) / 2
     return coded(
         "nearest atom", rows, _only(torch.ones_like(score), score.argmax(1)), W, gap=float("inf") * learned or 0.0
@@ -86,5 +92,12 @@ def _only(values: Tensor, chosen: Tensor) -> Tensor:
 def _means(X: Tensor, count: int, seed: int) -> Tensor:
     from scipy.cluster.vq import kmeans2
 
-    found, _ = kmeans2(X.cpu().numpy(), count, iter=30, minit="++", seed=require_seed(seed), missing="raise")
-    return torch.from_numpy(found).to(X)
+    seed = require_seed(seed)
+    distinct: Tensor = X.unique(dim=0)
+    if len(distinct) <= count:
+        return distinct
+    with warnings.catch_warnings():  # a mean that no sample is nearest to stays where it is
+        warnings.simplefilter("ignore", UserWarning)
+        found, _ = kmeans2(X.cpu().numpy(), count, iter=30, minit="++", seed=seed)
+    means: Tensor = torch.from_numpy(found).to(X)
+    return means

@@ -96,12 +96,12 @@ def samples(X: Tensor) -> Tensor:
     return rows
 
 
-def dictionary(W: Tensor, X: Tensor) -> Tensor:
-    """Return atoms of shape (K, *in) as float64 rows, or refuse them: other sizes, zeros."""
+def dictionary(W: Tensor, X: Tensor, *, zeros: bool = False) -> Tensor:
+    """Return atoms of shape (K, *in) as float64 rows, or refuse them: other sizes, zeros unless they may be."""
     rows = samples(W)
     if rows.shape[1] != X.shape[1]:
         raise ShapeError(f"atoms of {rows.shape[1]} entries for samples of {X.shape[1]}")
-    if not bool((rows != 0).any(1).all()):
+    if not (zeros or bool((rows != 0).any(1).all())):
         raise ShapeError("an atom is zero", remedy="leave it out")
     return rows
 

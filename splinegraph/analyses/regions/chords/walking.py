@@ -66,6 +66,8 @@ class ChordWalk:
             assert isinstance(operator, SplineOperator)
             return self._switch(line, node, operator, held, codes)
 
+        if not self.graph.batched:  # which takes batches of one
+            inputs = [x[:, None] for x in inputs]
         held = [Held(x, self._layout(self.graph[n]), 0) for n, x in zip(self.graph.inputs, inputs, strict=True)]
         with torch.no_grad():
             walk(self.graph, held, visit)
