@@ -8,6 +8,8 @@ import torch
 import splinegraph as sg
 from benchmarks.activation_graph import Again, images, measure
 
+pytestmark = pytest.mark.slow
+
 
 def test_both_ways_find_as_many_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SPLINEGRAPH_MNIST", raising=False)

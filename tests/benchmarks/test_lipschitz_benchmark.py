@@ -22,6 +22,8 @@ from benchmarks.lipschitz_growth import plot
 from benchmarks.lipschitz_nets import Case, case, seeded, strided, unrolled
 from benchmarks.lipschitz_worker import box, largest_norm, measure
 
+pytestmark = pytest.mark.slow
+
 # networks
 
 

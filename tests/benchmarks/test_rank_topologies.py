@@ -11,6 +11,8 @@ import torch
 from benchmarks import rank_topologies
 from splinegraph.training import load_data
 
+pytestmark = pytest.mark.slow
+
 RESULTS = sorted((Path(rank_topologies.__file__).parent / "results").glob("rank_topologies_*.json"))
 
 

@@ -12,6 +12,8 @@ from benchmarks.gpu import regions as gpu
 from benchmarks.regions_nets import CASES, PLANE, case
 from benchmarks.regions_worker import measure
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_one_small_network_from_the_command_line(

@@ -19,6 +19,8 @@ from splinegraph.training.experiments.findings import SUPERVISED, Findings, Tria
 from splinegraph.training.experiments.running import Arm
 from splinegraph.training.objective import preset
 
+pytestmark = pytest.mark.slow
+
 ABSENT = {
     "without R": "reconstruction",
     "without E": "entropy",

@@ -7,6 +7,8 @@ import torch
 
 from benchmarks import separation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_short_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import sharpness
 
+pytestmark = pytest.mark.slow
+
 
 def test_tau_of_orders_that_are_known() -> None:
     assert sharpness.tau([1, 2, 3, 4], [10, 20, 30, 40])["tau"] == 1

@@ -11,6 +11,8 @@ import torch
 from benchmarks import training
 from benchmarks.gpu import training as gpu_training
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_the_short_run_on_cpu_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -238,6 +238,7 @@ def test_an_unwritable_folder_is_told_before_the_work(run: Run) -> None:
 # the command itself
 
 
+@pytest.mark.slow
 def test_the_installed_command(tmp_path: Path) -> None:
     """Run it once in a process of its own, where nothing can show more than ASCII."""
     (tmp_path / "file.py").write_text(NET + "input_shape = (3,)")

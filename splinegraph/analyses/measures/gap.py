@@ -67,6 +67,12 @@ class GeneralizationGap:
             "level": self.level,
         }  # fmt: skip
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw both accuracies and the interval of that on new samples; return the axes."""
+        from splinegraph.analyses.measures.figures import plot_gap
+
+        return plot_gap(self, ax)
+
 
 def generalization_gap(
     graph: SplineGraph, train: Any, held_out: Any, *, level: float = 0.95, dtype: torch.dtype | None = None

@@ -75,6 +75,12 @@ class Sharpness:
             "residual": self.residual, "samples": self.samples, "seed": self.seed,
         }  # fmt: skip
 
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the rises, direction by direction; return the axes."""
+        from splinegraph.analyses.measures.figures import plot_sharpness
+
+        return plot_sharpness(self, ax)
+
 
 def sharpness(
     graph: SplineGraph, X: Tensor, y: Tensor, *, radius: float = 0.1, draws: int = 10, steps: int = 20,

@@ -91,8 +91,8 @@ class Trainer:
     --------
     >>> import torch, splinegraph as sg
     >>> data = sg.training.load_data("digits")
-    >>> model = sg.training.topology("small-cnn-mean", size=8)
-    >>> settings = sg.training.Settings(steps=2, probe=0)
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+    >>> settings = sg.training.Settings(steps=20, probe=0)
     >>> sg.training.Trainer(model, data, settings).fit().complete
     True
     """

@@ -32,6 +32,7 @@ def test_accuracies_and_gap() -> None:
     assert (found.train, found.held_out, found.gap) == (0.9, 0.75, pytest.approx(0.15))
     low, high = found.interval
     assert low <= found.gap <= high
+    assert [bar.get_height() for bar in found.plot().patches] == [0.9, 0.75]
 
 
 def test_many_samples_are_read_in_batches() -> None:

@@ -76,6 +76,7 @@ def test_rises_are_those_of_filter_normalised_noise() -> None:
         assert rise == pytest.approx(float(F.cross_entropy(copy(x), y).detach()) - found.loss, abs=1e-12)
     assert found.loss == pytest.approx(float(F.cross_entropy(net(x), y).detach()), abs=1e-12)
     assert found.largest == max(found.rises)
+    assert [bar.get_height() for bar in found.plot().patches] == sorted(found.rises)
 
 
 def test_rescaled_layers_are_as_sharp() -> None:

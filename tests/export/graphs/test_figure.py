@@ -91,6 +91,7 @@ def test_it_is_drawn_where_one_asks() -> None:
     assert max(small, default=0) < max(text.get_fontsize() for text in plot_graph(zoo.graph("residual")).texts)
 
 
+@pytest.mark.slow
 def test_pyplot_knows_nothing_of_it() -> None:
     code = (
         "import sys, networkx; from splinegraph.export.graphs import plot_graph; "

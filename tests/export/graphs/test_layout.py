@@ -134,6 +134,7 @@ def test_a_large_grid_is_seen_to_be_one() -> None:
     )
 
 
+@pytest.mark.slow
 def test_ten_thousand_nodes_take_seconds() -> None:
     source = random.Random(0)
     graph = nx.DiGraph()

@@ -225,6 +225,7 @@ class Small18(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+@pytest.mark.slow
 def test_a_deep_residual_network_at_64_by_64() -> None:
     torch.manual_seed(0)
     graph = trace(Small18().eval(), torch.zeros(1, 3, 64, 64))
