@@ -88,6 +88,7 @@ def test_committed_pictures_are_small_and_all_used() -> None:
         assert word in readme
 
 
+@pytest.mark.slow
 def test_quick_scripts_run_and_write_their_pictures(made: Path) -> None:
     records = {name: json.loads((made / f"{name}.json").read_text()) for name in QUICK}
     for name, record in records.items():
@@ -102,6 +103,7 @@ def test_quick_scripts_run_and_write_their_pictures(made: Path) -> None:
     assert tags.images == sum(record["picture"] is not None for record in records.values())
 
 
+@pytest.mark.slow
 def test_what_is_measured_is_what_the_texts_say(made: Path) -> None:
     def told(name: str) -> str:
         return " ".join(json.loads((made / f"{name}.json").read_text())["measured"])
@@ -116,6 +118,7 @@ def test_what_is_measured_is_what_the_texts_say(made: Path) -> None:
     assert "(3, 3, 3) and (2, 2, 2)" in told("figure_14")
 
 
+@pytest.mark.slow
 def test_tables_of_operators(made: Path) -> None:
     nonlinear, pooling = (json.loads((made / f"table_{n}.json").read_text())["table"][1:] for n in (1, 2))
     assert [row[2] for row in nonlinear] == ["8 of 2^3"] * 3

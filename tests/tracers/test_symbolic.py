@@ -40,6 +40,7 @@ def test_rescued(name: str) -> None:
         assert mine == {id(p) for p in graph.parameters() if id(p) in mine}
 
 
+@pytest.mark.slow
 def test_tangents_of_rescued_models() -> None:
     for name in ("the gradient of a potential", "torch.func.grad", "checks of the data"):
         graph = sg.trace(RESCUED[name][0]().eval(), X)

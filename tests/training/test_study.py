@@ -241,6 +241,7 @@ def test_a_damaged_checkpoint_costs_its_trial_alone(data: TrainingData, tmp_path
     assert study(arms(Recorded()), data, 2, out=tmp_path, resume=True).complete
 
 
+@pytest.mark.slow
 def test_regions_are_watched_through_an_interruption(
     data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def soundness(seeds: range) -> dict[str, int]:
     return counts
 
 
+@pytest.mark.slow
 def test_sound_on_random_networks() -> None:
     counts = soundness(range(16))
     assert counts["yes"] > 5

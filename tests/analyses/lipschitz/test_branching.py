@@ -301,6 +301,7 @@ def test_cells_of_a_small_box_far_from_zero() -> None:
     assert branch(taken_apart(graph, domain), domain=domain).upper >= 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_cones_and_equal_units_close(norm: float) -> None:
     torch.manual_seed(3)

@@ -47,6 +47,7 @@ def test_the_power_method_stays_below_the_norm_and_comes_near_it(norm: float, mo
         assert float((found / exact).mean()) > 0.9
 
 
+@pytest.mark.slow
 def test_the_matrices_of_large_maps_are_not_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*args: object) -> None:
         raise AssertionError("a matrix of 2^32 entries")

@@ -145,6 +145,7 @@ def test_both_ends_hold_when_stopped_early(norm: float) -> None:
     assert "budget" in nothing.reason
 
 
+@pytest.mark.slow
 def test_interrupt_keeps_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = mlp(2, 16, 16, 3, seed=7)
     x = torch.tensor([0.5, 0.1], dtype=torch.float64)
@@ -162,6 +163,7 @@ def test_interrupt_keeps_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.distance.lower <= exact * (1 + 1e-9) <= found.distance.upper * (1 + 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["forms", "certificate"])
 def test_interrupt_of_attack_or_certificate_keeps_both_ends(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     graph = mlp(2, 16, 16, 3, seed=7)

@@ -108,6 +108,7 @@ distribute(Tree(11, slow=0.02), store=folder, full=50, progress=tell)
 """
 
 
+@pytest.mark.slow
 def test_a_kill_loses_nothing_that_was_saved(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path / "parts")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
