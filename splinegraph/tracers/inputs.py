@@ -53,6 +53,11 @@ class Example:
                 f"the example input is a {type(args).__name__}",
                 remedy="give a tensor, or a tuple of the model's arguments",
             )
+        if kwargs is not None and not isinstance(kwargs, Mapping):
+            raise ShapeError(
+                f"the named arguments are a {type(kwargs).__name__}",
+                remedy="give several inputs as one tuple: trace(model, (a, b))",
+            )
         args = (args,) if isinstance(args, Tensor) else tuple(args)
         named = dict(kwargs or {})
         leaves = pytree.tree_leaves((args, named))

@@ -281,3 +281,10 @@ def test_a_call_without_derivative_is_named() -> None:
     assert "module '1'" in message
     assert line_of(Bessel, "bessel_j0(x)") in message
     assert "\n" not in message
+
+
+def test_two_inputs_that_are_no_tuple_are_refused_with_the_way_to_give_them() -> None:
+    model, x = nn.Bilinear(2, 2, 2).eval(), torch.zeros(1, 2)
+    with pytest.raises(ShapeError, match=r"give several inputs as one tuple: trace\(model, \(a, b\)\)"):
+        sg.trace(model, x, x)
+    assert len(sg.trace(model, (x, x)).inputs) == 2
