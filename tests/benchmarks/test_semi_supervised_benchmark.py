@@ -80,6 +80,7 @@ def test_without_cuda_nothing_is_measured(tmp_path: Path, capsys: pytest.Capture
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.filterwarnings("ignore:all 359 test samples are put into class")  # three steps tell nothing apart
 @pytest.mark.slow
 def test_the_gpu_benchmark_in_short(tmp_path: Path) -> None:
     gpu.main(["--out", str(tmp_path), "--device", "cpu", "--short", "strong", "table4"])
