@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from splinegraph.analyses.measures.weights import scores_per_sample
 from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.core.walk import evaluate
 from splinegraph.data.reading import read_data
@@ -134,10 +135,7 @@ def _right(graph: SplineGraph, samples: Any, name: str, dtype: torch.dtype | Non
     source = read_data(samples, name=name)
     if not source.labeled:
         raise DataError(f"{source.name} has no labels", remedy="give a pair (x, y) with one class per sample")
-    shapes = graph.output_shapes
-    if len(shapes) != 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
-        found = ", ".join(map(str, shapes))
-        raise ShapeError(f"outputs of shape {found}", remedy="give a network with one score per class")
+    classes = scores_per_sample(graph)
     right = count = 0
     if dtype is None:
         floating = [t.dtype for t in graph.parameters() if t.is_floating_point()]
@@ -146,8 +144,8 @@ def _right(graph: SplineGraph, samples: Any, name: str, dtype: torch.dtype | Non
         for batch in source.cast(dtype).batches(BATCH if graph.batched else 1):
             assert batch.labels is not None
             low, high = int(batch.labels.min()), int(batch.labels.max())
-            if low < 0 or high >= shapes[0][0]:
-                why = f"they go from {low} to {high}, and the output has {shapes[0][0]} entries"
+            if low < 0 or high >= classes:
+                why = f"they go from {low} to {high}, and the output has {classes} entries"
                 raise DataError(f"labels of {source.name} are no classes of the network", why=why)
             graph.check_inputs(batch.inputs)
             (scores,) = evaluate(graph, batch.inputs)

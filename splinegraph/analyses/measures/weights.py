@@ -15,7 +15,7 @@ from splinegraph.core.parameters import Context
 from splinegraph.core.walk import walk
 from splinegraph.errors import DataError, ParameterError, ShapeError
 
-__all__ = ["Loss", "LossOfWeights"]
+__all__ = ["Loss", "LossOfWeights", "scores_per_sample"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Scores of shape (B, classes) and classes (B,) -> a number."""
@@ -29,7 +29,7 @@ class _Replaced(Context):
         self._by = by
 
     def _cast(self, value: Any) -> Any:
-        return self._by.get(id(value), None) if id(value) in self._by else super()._cast(value)
+        return self._by[id(value)] if id(value) in self._by else super()._cast(value)
 
 
 class LossOfWeights:
@@ -115,11 +115,16 @@ class LossOfWeights:
 
 def _classes(graph: SplineGraph, X: Tensor, y: Any) -> Tensor:
     """Return labels of a network with one score per class, or refuse them."""
-    shapes = graph.output_shapes
-    if len(shapes) != 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
-        remedy = "give a network with one score per class, or a loss of your own"
-        raise ShapeError(f"outputs of shape {', '.join(map(str, shapes))}", remedy=remedy)
-    found = checked_labels(y, len(X), shapes[0][0])
+    classes = scores_per_sample(graph, "give a network with one score per class, or a loss of your own")
+    found = checked_labels(y, len(X), classes)
     if found is None:
         raise DataError("there are no labels", remedy="give one integer per sample")
     return found
+
+
+def scores_per_sample(graph: SplineGraph, remedy: str = "give a network with one score per class") -> int:
+    """Return the number of classes of a classifier; refuse other networks."""
+    shapes = graph.output_shapes
+    if len(shapes) != 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
+        raise ShapeError(f"outputs of shape {', '.join(map(str, shapes))}", remedy=remedy)
+    return shapes[0][0]
