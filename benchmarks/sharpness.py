@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 import splinegraph as sg
 from benchmarks.regions import machine
+from splinegraph.analyses.templates.ranking import rank_agreement
 from splinegraph.core.files import make_folder, write_json
 
 __all__ = ["main", "tau"]
@@ -37,7 +38,6 @@ __all__ = ["main", "tau"]
 RESULTS = Path(__file__).parent / "results"
 TRAINED = 500
 MEASURES = ("rise", "curvature", "smoothness", "gap")
-RESAMPLED = 2000
 
 
 @dataclass(frozen=True)
@@ -96,16 +96,10 @@ def measured(way: tuple[int, int, float, int], seed: int) -> Row:
     )  # fmt: skip
 
 
-def tau(first: Sequence[float], second: Sequence[float], *, seed: int = 0) -> dict[str, float]:
-    """Return Kendall's tau-b, and the interval that holds it in 95 % of resampled sets of networks."""
-    from scipy.stats import kendalltau
-
-    a, b = np.asarray(first), np.asarray(second)
-    random = np.random.default_rng(seed)
-    drawn = (random.integers(len(a), size=len(a)) for _ in range(RESAMPLED))
-    found = np.array([kendalltau(a[rows], b[rows]).statistic for rows in drawn])
-    low, high = np.nanquantile(found, [0.025, 0.975])
-    return {"tau": float(kendalltau(a, b).statistic), "low": float(low), "high": float(high)}
+def tau(first: Sequence[float], second: Sequence[float]) -> dict[str, float | None]:
+    """Return Kendall's tau-b, and the interval that holds it in 95 % of resampled sets of networks, if it has one."""
+    found = rank_agreement(first, second)
+    return {"tau": found.tau, "low": found.low, "high": found.high}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -124,7 +118,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for heading in ("between", "tau", "95 % interval"):
         table.add_column(heading)
     for name, row in found.items():
-        table.add_row(name, f"{row['tau']:+.2f}", f"{row['low']:+.2f} to {row['high']:+.2f}")
+        ends = "none" if row["low"] is None else f"{row['low']:+.2f} to {row['high']:+.2f}"
+        table.add_row(name, "none" if row["tau"] is None else f"{row['tau']:+.2f}", ends)
     console.print(table)
     told: dict[str, Any] = {
         "command": shlex.join(["python", "-m", "benchmarks.sharpness", *sys.argv[1:]]), "machine": machine(),
