@@ -107,6 +107,7 @@ CALLS: dict[str, tuple[Callable[[sg.SplineGraph], Any], str]] = {
     "difference, points": (lambda g: sg.difference_of_convex(g, BOX).verify(points="x"), "points is 'x'"),  # type: ignore[arg-type]
     "difference, few points": (lambda g: sg.difference_of_convex(g, BOX).verify(points=-1), "points is -1"),
     "difference, seed": (lambda g: sg.difference_of_convex(g, BOX).verify(seed="x"), "seed is 'x'"),  # type: ignore[arg-type]
+    "convexity, chords": (lambda g: sg.convexity(g, BOX, chords=0), "chords is 0"),
     "convexity, limit": (lambda g: sg.convexity(g, BOX, limit=0), "limit is 0"),
     "inference, limit": (lambda g: sg.inference(g, limit=0), "limit is 0"),
     "max_affine, limit": (lambda g: sg.max_affine(g, BOX, limit=0), "limit is 0"),

@@ -14,6 +14,7 @@ from torch import Tensor
 from splinegraph.analyses.batches import chunks, part_size, promote, widest
 from splinegraph.core.graph import SplineGraph
 from splinegraph.core.linearization import Linearization, boundary
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError
 
 __all__ = ["AffineMap", "DenseMap", "affine_map"]
@@ -58,6 +59,9 @@ class AffineMap:
 
     def __repr__(self) -> str:
         return f"<AffineMap: {len(self)} samples, {self.graph.input_shapes} -> {self.graph.output_shapes}, {self.kind}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def kind(self) -> Literal["exact", "tangent"]:

@@ -15,6 +15,7 @@ from splinegraph.analyses.batches import chunks, promote
 from splinegraph.analyses.packing import Bytes, bits_for, differing, pack, pack_greater, unpack
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.layout import BatchLayout
+from splinegraph.core.notebook import card
 from splinegraph.core.operator import Operator, SplineOperator
 from splinegraph.core.walk import walk
 from splinegraph.operators.base import PiecewiseElementwise, for_numpy
@@ -75,6 +76,9 @@ class ActivationPattern:
 
     def __repr__(self) -> str:
         return f"<ActivationPattern: {len(self)} samples, {len(self.layers)} operators, {self.units} units>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def units(self) -> int:

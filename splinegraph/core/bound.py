@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from splinegraph.core.notebook import card
+
 __all__ = ["Bound", "BoundKind"]
 
 BoundKind = Literal["exact", "bracket", "upper", "lower", "estimate"]
@@ -60,6 +62,9 @@ class Bound:
         if self.kind == "exact":
             return f"<Bound: {_text(self.upper)}, exact>"
         return f"<Bound: {_text(self.lower)} to {_text(self.upper)}, {self.kind}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def gap(self) -> float:

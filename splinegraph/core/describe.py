@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from splinegraph.core.graph import Input, Node, SplineGraph
+from splinegraph.core.notebook import ROWS, page
 
 if TYPE_CHECKING:
     import networkx
 
-__all__ = ["describe", "shape_text", "to_networkx"]
+__all__ = ["as_html", "describe", "shape_text", "to_networkx"]
 
 
 def shape_text(node: Node) -> str:
@@ -47,10 +48,30 @@ def describe(graph: SplineGraph) -> str:
         )
     widths = [min(max(len(row[i]) for row in rows), 44) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    notes = [f"note: {note}" for note in graph.notes]
+    return "\n".join([_title(graph), *lines, *notes])
+
+
+def _title(graph: SplineGraph) -> str:
     obstacles = ", ".join(sorted({f"{n.op.label} ({n.op.family})" for n in graph.obstacles}))
     verdict = "exactly piecewise affine" if graph.exact else f"not piecewise affine because of {obstacles}"
-    notes = [f"note: {note}" for note in graph.notes]
-    return "\n".join([f"{graph.name}: {len(graph.operators)} operators, {verdict}", *lines, *notes])
+    return f"{graph.name}: {len(graph.operators)} operators, {verdict}"
+
+
+def as_html(graph: SplineGraph) -> str:
+    """Return a graph as HTML for a notebook: what it is, and its first nodes."""
+    rows = [
+        (node.name, node.operator.label, shape_text(node), kind(node), ", ".join(node.args), node.module, node.source)
+        for node in graph.nodes[:ROWS]
+    ]
+    facts = {
+        "inputs": ", ".join(graph.inputs),
+        "outputs": ", ".join(graph.outputs),
+        **({"notes": "; ".join(graph.notes)} if graph.notes else {}),
+    }
+    columns = ("node", "operator", "shape", "kind", "reads", "module", "source")
+    more = f", the first {ROWS} of {len(graph.nodes):,}" if len(graph.nodes) > ROWS else ""
+    return page(_title(graph), facts, [(f"nodes{more}", columns, rows)])
 
 
 def to_networkx(graph: SplineGraph) -> networkx.DiGraph[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from splinegraph.core.agreement import Agreement
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.operator import Operator
 from splinegraph.core.parameters import Context, has_expressions, leaves
@@ -122,6 +123,8 @@ class SplineGraph:
         Floating type of the traced model.
     notes : tuple of str
         What a user should know of the trace (casts seen as the identity, what was frozen).
+    checks : tuple of Agreement
+        What the trace compared with the model, of this graph or the one that it was made of; empty without a check.
     """
 
     nodes: tuple[Node, ...]
@@ -131,6 +134,7 @@ class SplineGraph:
     dtype: torch.dtype = torch.float32
     name: str = "model"
     notes: tuple[str, ...] = ()
+    checks: tuple[Agreement, ...] = ()
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     # looking things up
@@ -331,6 +335,11 @@ class SplineGraph:
         from splinegraph.core.describe import describe
 
         return describe(self)
+
+    def _repr_html_(self) -> str:
+        from splinegraph.core.describe import as_html
+
+        return as_html(self)
 
     def rename(self, name: str) -> SplineGraph:
         """Return the same graph under another name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -124,17 +125,33 @@ class Sample:
         yield [Box(-i, x) for x, i in zip(xs, infinite, strict=True)]
         yield [Box(x, torch.where(x > x.median(), i, x + 1)) for x, i in zip(xs, infinite, strict=True)]
 
-    def inside(self, boxes: Boxes | None, seed: int) -> Arguments:
-        """Return a point of the boxes (None: anywhere) and of the spans; a random corner if `seed` is odd."""
-        found = []
-        for i, (u, (_, low, high)) in enumerate(zip(self.point(seed), self.sides(), strict=True)):
-            share = (u - low) / (high - low)
-            share = share.round() if seed % 2 or i in self.whole else share
-            lower, upper = boxes[i] if boxes is not None else (u.new_tensor(low), u.new_tensor(high))
-            lower = torch.where(lower.isinf(), torch.minimum(upper, lower.new_tensor(low)), lower)
-            upper = torch.where(upper.isinf(), torch.maximum(lower, upper.new_tensor(high)), upper)
-            found.append(lower + share * (upper - lower))
-        return found
+    def inside(self, boxes: Boxes | None) -> Callable[[int], Arguments]:
+        """Return what draws a point of the boxes (None: anywhere) and of the spans; a random corner at odd seeds."""
+        ends = []
+        for i, (_, low, high) in enumerate(self.sides()):
+            lower, upper = boxes[i] if boxes is not None else (torch.tensor(low).double(), torch.tensor(high).double())
+            lower = torch.where(lower.isinf(), upper.clamp(max=low), lower)
+            upper = torch.where(upper.isinf(), lower.clamp(min=high), upper)
+            ends.append((lower, upper - lower))
+
+        def draw(seed: int) -> Arguments:
+            return [lower + share * width for share, (lower, width) in zip(self._shares(seed), ends, strict=True)]
+
+        return draw
+
+    def _shares(self, seed: int) -> Arguments:
+        """Return where in their spans random arguments lie, from 0 to 1; every law asks for the same few seeds."""
+        if seed not in self._drawn:
+            whole = range(len(self.shapes)) if seed % 2 else self.whole
+            shares = [
+                (u - low) / (high - low) for u, (_, low, high) in zip(self.point(seed), self.sides(), strict=True)
+            ]
+            self._drawn[seed] = [share.round() if i in whole else share for i, share in enumerate(shares)]
+        return self._drawn[seed]
+
+    @functools.cached_property
+    def _drawn(self) -> dict[int, Arguments]:
+        return {}
 
 
 # Helpers. `assert` would vanish under python -O, and this module is for users too.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
+from splinegraph.core.agreement import Agreement
 from splinegraph.core.graph import Input, SplineGraph
 from splinegraph.core.layout import BatchLayout
 from splinegraph.core.parameters import Context
@@ -205,29 +206,36 @@ def check_equivalence(
     return worst
 
 
-def check_samples(graph: SplineGraph, inputs: Sequence[Tensor], *, tolerance: float) -> None:
-    """Raise unless the graph treats the last sample of a batch as it would treat it alone.
+def check_samples(graph: SplineGraph, inputs: Sequence[Tensor], *, tolerance: float) -> Agreement:
+    """Raise unless the graph treats the last sample of a batch as it would treat it alone; return by how much it does.
 
     A deep network in a short type may differ by rounding alone, so float64 decides.
     """
-    found = _worst_sample(graph, inputs, tolerance)
-    if found is not None and inputs[0].dtype != torch.float64:
+    name, found = _worst_sample(graph, inputs, tolerance)
+    if not found.difference <= tolerance and inputs[0].dtype != torch.float64:
         with contextlib.suppress(RuntimeError):  # an opaque call that knows its own type only
-            found = _worst_sample(graph, [x.double() for x in inputs], TOLERANCE[torch.float64])
-    if found is not None:
-        name, gap = found
-        raise _mixes(graph, name, f"relative difference {gap:.1e} between a sample alone and in a batch")
+            name, found = _worst_sample(graph, [x.double() for x in inputs], TOLERANCE[torch.float64])
+    if not found.difference <= found.tolerance:
+        raise _mixes(graph, name, f"relative difference {found.difference:.1e} between a sample alone and in a batch")
+    return found
 
 
-def _worst_sample(graph: SplineGraph, inputs: Sequence[Tensor], tolerance: float) -> tuple[str, float] | None:
-    """Return the first output that differs too much for the last sample alone, and by how much."""
+def _worst_sample(graph: SplineGraph, inputs: Sequence[Tensor], tolerance: float) -> tuple[str, Agreement]:
+    """Return the first output that differs too much for the last sample alone, else the worst, and by how much."""
     with torch.no_grad():
         whole, alone = (evaluate(graph, tuple(x[part] for x in inputs)) for part in (slice(None), slice(-1, None)))
+    worst = (graph.outputs[0], -1.0)
     for name, expected, found in zip(graph.outputs, whole, alone, strict=True):
         gap = difference(found, expected[-1:])
+        if not gap <= worst[1]:
+            worst = (name, gap)
         if not gap <= tolerance:
-            return name, gap
-    return None
+            break
+    return worst[0], _agreement("batch", inputs, worst[1], tolerance)
+
+
+def _agreement(what: str, inputs: Sequence[Tensor], gap: float, tolerance: float) -> Agreement:
+    return Agreement(what, len(inputs[0]), str(inputs[0].dtype).removeprefix("torch."), gap, tolerance)
 
 
 def _mixes(graph: SplineGraph, name: str, why: str) -> TraceError:
@@ -241,9 +249,12 @@ def _mixes(graph: SplineGraph, name: str, why: str) -> TraceError:
 # the whole check
 
 
-def check_trace(traced: Traced, module: nn.Module, example: Example) -> None:
-    """Raise unless graph and model agree: batch sizes 2 and 3 in the model's dtype, then in float64."""
-    graph = traced.graph
+def check_trace(traced: Traced, module: nn.Module, example: Example) -> tuple[Agreement, ...]:
+    """Raise unless graph and model agree: batch sizes 2 and 3 in the model's dtype, then in float64.
+
+    Returns what was compared.
+    """
+    graph, made = traced.graph, list[Agreement]()
     casts = cast_tolerance(graph.notes)
     if any(isinstance(n.operator, ToFloat) for n in graph):
         casts = max(casts, CAST_TOLERANCE)
@@ -261,14 +272,18 @@ def check_trace(traced: Traced, module: nn.Module, example: Example) -> None:
         args, kwargs = example.at(size, noise=count, moved=moved)  # anew: the model may have changed its input
         tolerance = TOLERANCE.get(graph.dtype, 1e-5)
         inputs = _graph_inputs(traced, example, args, kwargs, graph.dtype)
-        check_equivalence(graph, inputs, traced.expected(expected), tolerance=tolerance, casts=casts)
+        gap = check_equivalence(graph, inputs, traced.expected(expected), tolerance=tolerance, casts=casts)
+        made.append(_agreement("model", inputs, gap, max(tolerance, casts)))
     if graph.batched:
-        check_samples(graph, inputs, tolerance=tolerance)
+        made.append(check_samples(graph, inputs, tolerance=tolerance))
     double = _double(module, example, moved)
     if double is not None:
         args, kwargs, expected = double
         inputs = _graph_inputs(traced, example, args, kwargs, torch.float64)
-        check_equivalence(graph, inputs, traced.expected(expected), tolerance=TOLERANCE[torch.float64], casts=casts)
+        tolerance = TOLERANCE[torch.float64]
+        gap = check_equivalence(graph, inputs, traced.expected(expected), tolerance=tolerance, casts=casts)
+        made.append(_agreement("model", inputs, gap, max(tolerance, casts)))
+    return tuple(dict.fromkeys(made))
 
 
 def _fails(error: Exception) -> TraceError:

@@ -127,7 +127,7 @@ def trace(
     if check:
         runnable = program.module() if program is not None else module
         assert runnable is not None
-        check_trace(traced, runnable, example)
+        return replace(traced.graph, checks=check_trace(traced, runnable, example), _cache={})
     return traced.graph
 
 

@@ -45,10 +45,62 @@ def test_graph(report: Report) -> None:
     assert graph.exact
     assert graph.continuous
     assert graph.parameters == 3 + 3 + 6 + 2
+    assert [row.parameters for row in graph.nodes] == [0, 6, 0, 8]
+    assert [row.curvature for row in graph.nodes] == ["", "affine", "convex", "affine"]
     assert graph.buffers == 0
     assert list(graph.inputs.values()) == [(1,)]
     assert list(graph.outputs.values()) == [(2,)]
     assert graph.headline.startswith("exactly piecewise affine")
+
+
+def bilinear(x: Tensor) -> Tensor:
+    return x * x.flip(1)
+
+
+CURVATURES: list[tuple[Callable[[Tensor], Tensor], str]] = [
+    (torch.relu, "convex"),
+    (nn.Softplus(), "convex"),
+    (nn.LogSigmoid(), "concave"),
+    (torch.tanh, "neither"),
+    (nn.Hardtanh(), "neither"),
+    (torch.sign, "neither"),
+    (bilinear, "neither"),
+    (torch.exp, "convex"),
+    (lambda x: x.amax(1), "convex"),
+    (lambda x: 3 * x.sum(1), "affine"),
+]
+
+
+@pytest.mark.parametrize(("function", "curvature"), CURVATURES)
+def test_curvature_is_that_of_chords(function: Callable[[Tensor], Tensor], curvature: str) -> None:
+    class Apply(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return function(x)
+
+    rows = analyze(sg.trace(Apply().eval(), torch.zeros(1, 3)), sections=["graph"])["graph"].nodes
+    assert rows[-1].curvature == curvature
+    assert rows[-1].parameters == 0
+    draw = torch.Generator().manual_seed(0)
+    x, y = (4 * torch.randn(400, 3, generator=draw, dtype=torch.float64) for _ in range(2))
+    above = function((x + y) / 2) - (function(x) + function(y)) / 2
+    signs = (bool((above <= 1e-12).all()), bool((above >= -1e-12).all()))
+    assert signs == {
+        "affine": (True, True), "convex": (True, False), "concave": (False, True), "neither": (False, False)
+    }[curvature]  # fmt: skip
+
+
+def test_a_shared_parameter_counts_at_each_node() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(torch.relu(self.layer(x)))
+
+    graph = analyze(sg.trace(Twice().eval(), torch.zeros(1, 3)), sections=["graph"])["graph"]
+    assert graph.parameters == 12
+    assert [row.parameters for row in graph.nodes] == [0, 12, 0, 12]
 
 
 def test_inputs(report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from typing import Any
@@ -21,12 +22,18 @@ def told() -> dict[str, Any]:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
     held: dict[str, Any] = analyze(sg.trace(net, torch.zeros(1, 2)), request={"target": "a.py"}).to_dict()
+    picture = held["sections"]["regions"]["picture"]
+    held["sections"]["regions"]["picture"] = {k: v[:2] if isinstance(v, list) else v for k, v in picture.items()}
     return held
+
+
+DRAWN = ("picture", "browser", "gallery")
 
 
 def _leaves(value: Any) -> int:
     if isinstance(value, dict):
-        return sum(_leaves(v) for k, v in value.items() if k not in ("headline", "notes", "source"))
+        skipped = ("headline", "notes", "source", "detail")
+        return sum(1 if k in DRAWN else _leaves(v) for k, v in value.items() if k not in skipped)
     return sum(map(_leaves, value)) if isinstance(value, list) else 1
 
 
@@ -56,24 +63,91 @@ def _changed(value: Any) -> Any:
 
 
 def test_every_change_is_found_and_nothing_else(told: dict[str, Any]) -> None:
-    paths = list(_paths(told))
+    drawn = [p for p in _paths(told) if set(p[0]) & set(DRAWN)]
+    paths = [p for p in _paths(told) if not set(p[0]) & set(DRAWN)] + drawn[:: len(drawn) // 30]
+    text = json.dumps(told)
     assert len(paths) > 100
     for path, value in paths:
-        new = copy.deepcopy(told)
+        new = json.loads(text)
         held: Any = new
         for key in path[:-1]:
             held = held[key]
         held[path[-1]] = _changed(value)
         if path == ("format",):
-            held[path[-1]] = "splinegraph report 3"
+            held[path[-1]] = "splinegraph report 2"
         (row,) = compare(told, new).rows
-        context = any(key in ("format", "notes", "request", "provenance", "source") for key in path)
+        context = any(key in ("format", "notes", "request", "provenance", "source", "detail") for key in path)
         if path[-1] == "weights_sha256":
             assert row.kind == "weights"
         else:
             assert row.kind == ("context" if context else "value"), path
         assert compare(told, new).same == (row.kind == "context")
-        assert str(path[-1]) in row.key
+        drawing = next((key for key in path if key in DRAWN), None)
+        assert str(path[-1] if drawing is None else drawing) in row.key
+
+
+IMAGE = {"shape": [1, 1, 2], "low": -1.0, "high": 1.0, "data": base64.b64encode(bytes([7, 200])).decode()}
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"data": base64.b64encode(bytes([8, 199])).decode()}, True),  # one step of 255 may be rounding
+        ({"data": base64.b64encode(bytes([9, 200])).decode()}, False),
+        ({"data": base64.b64encode(bytes([7])).decode()}, False),
+        ({"data": "no base64 at all"}, False),
+        ({"high": 1.00001}, True),
+        ({"high": 1.01}, False),
+        ({"shape": [2]}, False),
+        ({"low": "x"}, False),
+    ],
+)
+def test_images_agree_to_a_step_of_their_scale(told: dict[str, Any], change: dict[str, Any], same: bool) -> None:
+    old = copy.deepcopy(told)
+    old["sections"]["templates"]["gallery"] = {"samples": [{"sample": 0, "x": IMAGE}], "left_out": ""}
+    new = copy.deepcopy(old)
+    new["sections"]["templates"]["gallery"]["samples"][0]["x"] = {**IMAGE, **change}
+    found = compare(old, new)
+    assert found.same == same
+    assert [row.key for row in found.rows] == ["sections.templates.gallery"] * (not same)
+
+
+def test_drawn_numbers_agree_to_the_digits_that_are_kept(told: dict[str, Any]) -> None:
+    new = copy.deepcopy(told)
+    new["sections"]["regions"]["picture"]["vertices"][0][0] *= 1 + 1e-5
+    assert compare(told, new).same
+    new["sections"]["regions"]["picture"]["vertices"][0][0] *= 1.001
+    (row,) = compare(told, new).rows
+    assert (row.key, row.kind) == ("sections.regions.picture", "value")
+    assert len(str(row)) < 100
+
+
+def test_an_older_report_is_compared_by_what_it_holds(told: dict[str, Any]) -> None:
+    old = copy.deepcopy(told)
+    old["format"] = "splinegraph report 2"
+    sections = old["sections"]
+    del sections["checks"], sections["lipschitz"]["rungs"], sections["regions"]["picture"]
+    for node in sections["graph"]["nodes"]:
+        del node["curvature"], node["parameters"]
+    for found in (compare(old, told), compare(told, old)):
+        assert [row.key for row in found.rows] == ["format"]
+        assert found.same
+    del sections["codes"]["distinct"]  # format 2 had that
+    assert [row.key for row in compare(old, told).rows] == ["sections.codes.distinct", "format"]
+
+
+def test_rounding_of_a_check_is_no_finding_but_a_verdict_is(told: dict[str, Any]) -> None:
+    new = copy.deepcopy(told)
+    place = next(i for i, r in enumerate(told["sections"]["checks"]["rows"]) if r["tolerance"] == 1e-10)
+    row = new["sections"]["checks"]["rows"][place]
+    row["difference"] += 5e-11
+    row["detail"] = "in other words"
+    found = compare(told, new)
+    assert found.same
+    assert [r.kind for r in found.rows] == ["context"]
+    row["passed"] = False
+    assert [r.key for r in compare(told, new).rows if r.kind == "value"] == [f"sections.checks.rows[{place}].passed"]
 
 
 def test_what_is_missing_on_either_side(told: dict[str, Any]) -> None:
@@ -135,7 +209,7 @@ def test_a_real_change_of_the_network() -> None:
     assert any(row.key.startswith("sections.maps.rows[0].") for row in found.rows)
 
 
-@pytest.mark.parametrize("bad", [{}, {"format": "other"}, {"format": "splinegraph report 2"}, []])
+@pytest.mark.parametrize("bad", [{}, {"format": "other"}, {"format": "splinegraph report 3"}, []])
 def test_no_report(told: dict[str, Any], bad: Any) -> None:
     for pair in ((told, bad), (bad, told)):
         with pytest.raises(DataError, match=r"no report of splinegraph|has no sections"):

@@ -16,9 +16,9 @@ from torch import nn
 
 import splinegraph as sg
 from splinegraph.analyses.provenance import Provenance
-from splinegraph.analyses.report import convexity, graph, lipschitz, maps, regions, registry, units
+from splinegraph.analyses.report import checks, convexity, graph, ladders, lipschitz, maps, regions, registry, units
 from splinegraph.analyses.report.report import FORMAT, Report, analyze
-from splinegraph.analyses.report.values import Failed
+from splinegraph.analyses.report.values import Check, Failed
 from tests.zoo import graph as traced
 from tests.zoo import inputs
 
@@ -97,6 +97,7 @@ HELD = [
     graph.GraphSection, graph.NodeRow, graph.InputsSection, units.UnitsSection, units.LayerUnits, units.CodesSection,
     maps.BoundarySection, maps.MapsSection, maps.MapRow, regions.RegionsSection, lipschitz.LipschitzSection,
     lipschitz.LayerConstant, convexity.ConvexitySection, convexity.OutputVerdict, convexity.FailingLayer, Failed,
+    ladders.RungRow, lipschitz.LocalBound, checks.ChecksSection, Check,
 ]  # fmt: skip
 
 

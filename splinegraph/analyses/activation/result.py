@@ -16,6 +16,7 @@ from splinegraph.analyses.activation.keys import Keys
 from splinegraph.analyses.activation.tables import Floats, Ints, Table
 from splinegraph.analyses.provenance import Provenance
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError, one_line
 
 if TYPE_CHECKING:
@@ -163,6 +164,9 @@ class ActivationGraph:
             who = "inputs are alone in their cell" if self.volumes is None else "cells are alone in their node"
             warning = f"; nearly all {who} in {where}: purity says nothing there"
         return f"<ActivationGraph of {one_line(self.graph.name)}: {found}{', stale' if self.stale else ''}{warning}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def stale(self) -> bool:

@@ -16,6 +16,7 @@ from splinegraph.analyses.convexity.slopes import slopes
 from splinegraph.core.affine import AffineOperator
 from splinegraph.core.graph import Node, SplineGraph
 from splinegraph.core.norms import dense, is_small
+from splinegraph.core.notebook import card
 from splinegraph.core.values import Curvature, Monotonicity
 
 __all__ = ["Checklist", "Condition", "checklist"]
@@ -127,6 +128,9 @@ class Checklist:
         ]
         shift = None if self.shift is None else self.shift.tolist()
         return {"conditions": rows, "holds": list(self.holds), "shift": shift, "up_to_shift": self.holds_up_to_shift}
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
 
 @torch.no_grad()

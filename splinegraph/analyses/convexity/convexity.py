@@ -27,6 +27,7 @@ def convexity(
     limit: int = 100_000,
     budget: float | None = None,
     seed: int = 0,
+    chords: int = 4000,
 ) -> Verdicts:
     """Return for every entry of the output whether it is convex, concave, affine or neither, with the proof.
 
@@ -52,6 +53,8 @@ def convexity(
         Seconds after which no further work is begun.
     seed : int
         Of the random chords.
+    chords : int, default 4000
+        Random chords at most.
 
     Returns
     -------
@@ -87,8 +90,9 @@ def convexity(
     ['concave', 'affine']
     """
     require_whole("limit", limit)
+    require_whole("chords", chords)
     seed = require_seed(seed)
-    work = _Work(graph, Place.of(graph, on), limit, seed, deadline_of(budget))
+    work = _Work(graph, Place.of(graph, on), limit, seed, chords, deadline_of(budget))
     several = isinstance(methods, Sequence) and not isinstance(methods, str)
     unknown = [method for method in methods if method not in METHODS] if several else [methods]
     if unknown:
@@ -116,6 +120,7 @@ class _Work:
     place: Place
     limit: int
     seed: int
+    chords: int
     deadline: float | None
     started: float = field(default_factory=time.monotonic)
     _course: Course | None = None
@@ -163,7 +168,7 @@ def _backward(work: _Work) -> dict[int, Finding]:
 
 
 def _chords(work: _Work) -> dict[int, Finding]:
-    return by_chords(work.graph, work.place, work.open, seed=work.seed, deadline=work.deadline)
+    return by_chords(work.graph, work.place, work.open, count=work.chords, seed=work.seed, deadline=work.deadline)
 
 
 def _facets(work: _Work) -> dict[int, Finding]:

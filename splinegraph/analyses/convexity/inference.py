@@ -18,6 +18,7 @@ from splinegraph.analyses.convexity.verdict import Certificate, Finding, Verdict
 from splinegraph.analyses.regions.enumerate import enumerate_regions
 from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import DomainError, UnsupportedOperatorError, require_seed, require_whole
 
 __all__ = ["Inference", "inference"]
@@ -93,6 +94,9 @@ class Inference:
 
     def __repr__(self) -> str:
         return f"<Inference of {self.graph.name}: {len(self.verdicts)} outputs, {len(self.prefixes)} layers>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))

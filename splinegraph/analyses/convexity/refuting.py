@@ -41,6 +41,9 @@ ENTRIES, LEAST = 2**27, 1000
 MARGIN = 1e-12
 """Gaps at midpoints below this, relative to the largest output there, are not looked at."""
 
+MORE = 2.0
+"""How many times larger a gap must be than one of its kind that was lost in the rounding of values: to know costs."""
+
 FALL = 1e-10
 """A slope falls if it does so by this, relative to the largest slope of its chord."""
 
@@ -84,7 +87,7 @@ def by_chords(
     hunt = _Hunt(graph, place, list(outputs))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        hunt.triples(TRIPLES, generator, deadline)
+        hunt.triples(min(TRIPLES, count), generator, deadline)
         try:
             if graph.exact and graph.continuous:
                 hunt.cut(count, generator, deadline)
@@ -113,6 +116,7 @@ class _Hunt:
     outputs: list[int]
     against: dict[tuple[int, str], Witness] = field(default_factory=dict)
     note: str = ""
+    _failed: dict[tuple[int, int], float] = field(default_factory=dict)  # largest share of a value lost in rounding
 
     def __post_init__(self) -> None:
         self.indices = entries(self.graph)
@@ -137,10 +141,10 @@ class _Hunt:
     def triples(self, count: int, generator: torch.Generator, deadline: float | None) -> None:
         """Try midpoints of chords of many lengths, later ones near those where the least was missing."""
         near: list[Tensor] | None = None
-        for _ in range(0, count, TRIPLES):
+        for done in range(0, count, TRIPLES):
             if not self.open or (deadline is not None and time.monotonic() > deadline):
                 return
-            x, y = _chords(self.place, TRIPLES, generator, near)
+            x, y = _chords(self.place, min(TRIPLES, count - done), generator, near)
             middle = [(a + b) / 2 for a, b in zip(x, y, strict=True)]
             values = torch.stack([_values(self.graph, side) for side in (middle, x, y)])
             largest = values.abs().amax(0)
@@ -155,9 +159,12 @@ class _Hunt:
         for i, sign, _ in wanted:
             row = int((sign * gaps[:, i]).argmax())
             gap = float(gaps[row, i])
-            if sign * gap <= MARGIN * float(largest[row, i]) or not self.found(
-                i, [a[row] for a in x], [b[row] for b in y], 0.5, gap
-            ):
+            least = max(MARGIN, MORE * self._failed.get((i, sign), 0.0))
+            if sign * gap <= least * float(largest[row, i]):
+                kept = False
+            elif not (kept := self.found(i, [a[row] for a in x], [b[row] for b in y], 0.5, gap)):
+                self._failed[i, sign] = sign * float(share[row, i])
+            if not kept:
                 worst += (-sign * share[:, i]).argsort()[: max(WORST // len(wanted), 1)].tolist()
         return worst[:WORST]
 

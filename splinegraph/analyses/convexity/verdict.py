@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from splinegraph.analyses.convexity.witness import Witness
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError
 
 __all__ = ["Certificate", "Finding", "Proof", "Status", "Verdict", "Verdicts", "Witness", "entries"]
@@ -137,6 +138,9 @@ class Verdict:
         by = f", by {self.method}" if self.decided else ""
         return f"<Verdict on output {list(self.index)}: {self.status}{by}>"
 
+    def _repr_html_(self) -> str:
+        return card(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
         certificates = [p for p in (self.convex, self.concave) if isinstance(p, Certificate)]
@@ -200,6 +204,9 @@ class Verdicts(Sequence[Verdict]):
     def __repr__(self) -> str:
         parts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
         return f"<Verdicts on {len(self)} outputs: {parts}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def __str__(self) -> str:
         lines = [f"{'output':<12}{'status':<12}{'method':<24}proof"]

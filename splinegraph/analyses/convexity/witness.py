@@ -13,6 +13,7 @@ from torch import Tensor
 from splinegraph.analyses.convexity.running import rounded
 from splinegraph.analyses.lipschitz.rounding import UNIT
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 
 __all__ = ["Witness"]
 
@@ -49,6 +50,9 @@ class Witness:
 
     def __repr__(self) -> str:
         return f"<Witness: not {self.against}, gap {self.gap:.4g} at weight {self.weight:.4g}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def against(self) -> str:

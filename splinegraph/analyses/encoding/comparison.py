@@ -15,6 +15,7 @@ from splinegraph.analyses.encoding.frameworks.coding import samples
 from splinegraph.analyses.encoding.inverse import Kind, invert
 from splinegraph.analyses.encoding.spectra import MOST_DENSE
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError, require_seed, require_whole
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class FrameworkTable:
     def __repr__(self) -> str:
         methods = len({row.method for row in self.rows})
         return f"<FrameworkTable: {methods} methods, {self.held_out} samples of {self.entries} entries held out>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def __str__(self) -> str:
         wide = max(len(row.method) for row in self.rows)

@@ -16,6 +16,7 @@ from splinegraph.analyses.codes import ActivationPattern, codes
 from splinegraph.analyses.provenance import Provenance
 from splinegraph.core.algebra import find
 from splinegraph.core.graph import Node, SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.core.operator import Operator
 from splinegraph.core.walk import walk
 from splinegraph.errors import ShapeError
@@ -65,6 +66,9 @@ class Encoding:
     def __repr__(self) -> str:
         numbers = math.prod(self.amplitude.shape[1:])
         return f"<Encoding: {len(self)} samples, {numbers} amplitudes, {self.phase.units} units, {self.map.kind}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def value(self) -> Tensor:

@@ -14,6 +14,7 @@ from splinegraph.analyses.affine_map import AffineMap, affine_map
 from splinegraph.analyses.encoding.spectra import MOST_DENSE, single_ports, spectrum_at
 from splinegraph.analyses.provenance import Provenance
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError, SplineGraphError
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class Inverse:
     def __repr__(self) -> str:
         middle = float(self.relative.median())
         return f"<Inverse by {self.kind}: {len(self)} samples, median |x - u|^2 / |x|^2 = {middle:.4g}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def cosine(self) -> Tensor:

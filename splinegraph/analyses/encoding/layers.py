@@ -16,6 +16,7 @@ from splinegraph.analyses.encoding.spectra import single_ports
 from splinegraph.analyses.provenance import Provenance
 from splinegraph.core.algebra import find, prune
 from splinegraph.core.graph import Node, SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.core.operator import Operator, Piece
 from splinegraph.core.walk import walk, walk_back
 from splinegraph.errors import SplineGraphError
@@ -90,6 +91,9 @@ class LayerReconstruction:
 
     def __repr__(self) -> str:
         return f"<LayerReconstruction: {len(self)} layers, {len(self.layers[0].above)} samples>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the median relative errors of the layers.

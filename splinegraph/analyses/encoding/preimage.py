@@ -21,6 +21,7 @@ from splinegraph.analyses.regions.local.region import LocalRegion, local_region
 from splinegraph.core.bound import Bound
 from splinegraph.core.domains.polytope import Polytope
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import DomainError, ShapeError, UnsupportedOperatorError
 
 __all__ = ["Preimage", "preimage"]
@@ -79,6 +80,9 @@ class Preimage:
         ends = self.dimension
         size = f"{ends.lower}" if ends.kind == "exact" else f"{ends.lower} to {ends.upper}"
         return f"<Preimage: {answer}, A leaves {size} of {self.x.numel()} dimensions free>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def x(self) -> Tensor:

@@ -10,6 +10,7 @@ from splinegraph.analyses.lipschitz.lower import Witness
 from splinegraph.analyses.lipschitz.product import Product
 from splinegraph.core.bound import Bound
 from splinegraph.core.graph import Node
+from splinegraph.core.notebook import card
 from splinegraph.core.values import Box
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ class LipschitzBound(Bound):
         where = "" if self.domain is None else f" on {domain_text(self.domain)}"
         ends = f"{self.upper:.8g}, exact" if self.kind == "exact" else f"{self.lower:.8g} to {self.upper:.8g}"
         return f"<Lipschitz constant in l{norm_name(self.norm)}{where}: {ends}, by {self.method}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def explain(self) -> str:
         """Return a table: which method gave what, in what time, and what stands in the way of an upper end."""

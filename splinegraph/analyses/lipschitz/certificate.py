@@ -16,6 +16,7 @@ from splinegraph.analyses.lipschitz.checking import CHECKS
 from splinegraph.analyses.lipschitz.domain import Domain
 from splinegraph.analyses.provenance import weight_hash
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 
 __all__ = ["Certificate", "CertificateKind", "load_certificate"]
 
@@ -94,6 +95,9 @@ class Certificate:
 
     def __repr__(self) -> str:
         return f"<Certificate: at most {self.upper:.8g} in l{norm_name(self.norm)}, by {self.kind}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
 
 def load_certificate(path: str | os.PathLike[str], graph: SplineGraph) -> Certificate:

@@ -12,6 +12,7 @@ from torch import Tensor
 from splinegraph.analyses.codes import ActivationPattern, Layer, codes
 from splinegraph.analyses.separation.statistics import labels_for
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.operators.base import PiecewiseElementwise
 
 __all__ = ["Activity", "LayerActivity", "activity"]
@@ -75,6 +76,9 @@ class Activity:
         share = self.active
         told = "" if share is None else f", {100 * share:.0f} % active"
         return f"<Activity: {self.samples} samples, {units} units in {len(self.layers)} layers{told}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def active(self) -> float | None:

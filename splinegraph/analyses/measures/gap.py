@@ -10,6 +10,7 @@ import torch
 
 from splinegraph.analyses.measures.weights import scores_per_sample
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.core.walk import evaluate
 from splinegraph.data.reading import read_data
 from splinegraph.errors import DataError, ShapeError
@@ -58,6 +59,9 @@ class GeneralizationGap:
         low, high = self.interval
         accuracies = f"{100 * self.train:.2f} % beside {100 * self.held_out:.2f} % held out"
         return f"<GeneralizationGap: {accuracies}, gap {100 * self.gap:.2f} ({100 * low:.2f} to {100 * high:.2f})>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -186,6 +190,9 @@ class TopologySelection:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {"best": self.best, "objective": dict(self.objective), "degenerate": self.degenerate}
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
 
 def topology_selection(gaps: Mapping[str, GeneralizationGap]) -> TopologySelection:

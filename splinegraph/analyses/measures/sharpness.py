@@ -12,6 +12,7 @@ from torch import Tensor
 
 from splinegraph.analyses.measures.weights import Loss, LossOfWeights
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError, ShapeError, require_seed, require_whole
 
 __all__ = ["Sharpness", "sharpness"]
@@ -64,6 +65,9 @@ class Sharpness:
         if self.rises:
             told += f", +{self.mean:.4g} at {self.radius:g} of each filter"
         return told + ("" if self.curvature is None else f", curvature {self.curvature:.4g}") + ">"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

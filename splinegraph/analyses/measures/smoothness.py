@@ -16,6 +16,7 @@ from splinegraph.analyses.provenance import Provenance
 from splinegraph.analyses.regions.chords.chords import chords
 from splinegraph.analyses.separation.statistics import labels_for
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError, require_seed, require_whole
 
 __all__ = ["Smoothness", "smoothness"]
@@ -85,6 +86,9 @@ class Smoothness:
     def __repr__(self) -> str:
         less = "" if self.kind == "exact" else "at least "
         return f"<Smoothness: the slope varies by {less}{self.mean:.4g} along {len(self.pairs)} chords>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

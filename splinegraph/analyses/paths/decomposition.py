@@ -17,6 +17,7 @@ from splinegraph.analyses.paths.families import Families, Lengths
 from splinegraph.analyses.paths.walking import contributions, rows
 from splinegraph.analyses.provenance import Provenance
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError, SplineGraphError
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ class PathDecomposition:
             f"<PathDecomposition of {self.graph.name} by {self.by}: {len(self)} families, {len(self.value)} samples, "
             f"{self.kind}>"
         )
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def __str__(self) -> str:
         return self.table()

@@ -9,10 +9,12 @@ import numpy as np
 
 from splinegraph.analyses.activation.activation_graph import assembled
 from splinegraph.analyses.activation.coarsening import layer_keys
+from splinegraph.analyses.activation.keys import Keys
 from splinegraph.analyses.activation.result import LayerSummary
 from splinegraph.analyses.activation.tally import Tally
 from splinegraph.analyses.codes import Layer
 from splinegraph.analyses.provenance import Provenance
+from splinegraph.analyses.report.browsing import Browser, browser
 from splinegraph.analyses.report.names import shown_names
 from splinegraph.analyses.report.patterns import part_codes
 from splinegraph.analyses.report.registry import section
@@ -20,6 +22,9 @@ from splinegraph.analyses.report.study import Collector, Part, Study
 from splinegraph.analyses.report.values import Section, plural
 
 __all__ = ["ActivationSection", "Visits", "activation_section"]
+
+NAMED = 1024
+"""Samples that cells can be named by: those of the parts that begin before this one."""
 
 
 class Visits(Collector):
@@ -29,17 +34,26 @@ class Visits(Collector):
         super().__init__(study)
         self.tally = Tally()
         self.layers: tuple[Layer, ...] = ()
+        self.seen: tuple[tuple[Keys, ...], ...] = ()  # of the first parts
 
     def add(self, part: Part) -> None:
         found = part_codes(self.study, part)
         if found.layers:
             labels = None if part.labels is None else part.labels.numpy().astype(np.int64)
-            self.tally, self.layers = self.tally.added(layer_keys(found, None), labels), found.layers
+            keys = tuple(layer_keys(found, None))
+            self.tally, self.layers = self.tally.added(keys, labels), found.layers
+            if part.start < NAMED:
+                self.seen = (*self.seen, keys)
+
+    @property
+    def first(self) -> list[Keys]:
+        """Keys of the cells that the first samples visit, layer by layer, each of shape (samples, 2)."""
+        return [np.concatenate(parts) for parts in zip(*self.seen, strict=True)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ActivationSection(Section):
-    """The activation graph of the samples, without its nodes.
+    """The activation graph of the samples.
 
     Parameters
     ----------
@@ -50,6 +64,8 @@ class ActivationSection(Section):
         How many classes occur; 0 without labels.
     layers : tuple of LayerSummary
         In topological order.
+    browser : Browser or None
+        The most visited cells; None if there are none.
     """
 
     samples: int
@@ -57,6 +73,7 @@ class ActivationSection(Section):
     edges: int
     labels: int
     layers: tuple[LayerSummary, ...]
+    browser: Browser | None = None
 
     @property
     def headline(self) -> str:
@@ -85,4 +102,5 @@ def activation_section(study: Study) -> ActivationSection:
     found = assembled(study.graph, visits.layers, visits.tally, study.source.classes, None, provenance)
     names = shown_names(study.graph)
     layers = tuple(dataclasses.replace(layer, name=names[layer.name]) for layer in found.summary)
-    return ActivationSection(len(study), len(found), len(found.edges), len(found.classes), layers)
+    shown = browser(found, [layer.name for layer in layers], [x.stop - x.start for x in visits.layers], visits.first)
+    return ActivationSection(len(study), len(found), len(found.edges), len(found.classes), layers, shown)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from splinegraph.analyses.report.reading import joined_later
 from splinegraph.analyses.report.values import plural
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError
 
 __all__ = ["Comparison", "Difference", "compare"]
 
 WEIGHTS = "provenance.weights_sha256"
 
-CONTEXT = ("format", "notes", "request", "provenance", "source")
+CONTEXT = ("format", "notes", "request", "provenance", "source", "detail")
 """Keys of what says how a report was made, not what was found."""
 
 TEXTS = ("headline",)
@@ -22,6 +25,15 @@ TEXTS = ("headline",)
 
 RESIDUALS = ("error",)
 """Keys of numbers that are rounding and nothing else."""
+
+ALLOWED = ("difference",)
+"""Keys of numbers that are rounding beside what was allowed, which is all that has to agree."""
+
+DRAWINGS = ("picture", "browser", "gallery")
+"""Keys of what is drawn, compared as a whole: one row, however much of it differs."""
+
+DRAWN = 2e-5
+"""Relative difference of rounded numbers that were nearly the same before: they are kept to 6 digits."""
 
 ROUNDING = {"float64": 1e-12}
 """By dtype, what is lost where numbers cancel, relative to the largest number beside them; else `COARSE`."""
@@ -119,6 +131,9 @@ class Comparison:
             lines.append(f"  and {len(self.rows) - LISTED} more")
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        return card(self)
+
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any], rtol: float = 1e-6) -> Comparison:
     """Compare two reports, as `Report.to_dict` or a report.json gives them.
@@ -128,7 +143,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], rtol: float = 1e-6) 
     old, new : mapping
     rtol : float, default 1e-6
         Numbers this close, relative to the larger one, are equal. So are those that differ by rounding errors of
-        the larger numbers in the same place of the report: 1e-17 is 0 beside 1.0.
+        the larger numbers in the same place of the report: 1e-17 is 0 beside 1.0. Drawings are compared to the
+        digits that they are kept to, images to one step of their scale.
 
     Returns
     -------
@@ -137,11 +153,12 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], rtol: float = 1e-6) 
     Raises
     ------
     DataError
-        If one is no report of splinegraph.
+        If one is no report of splinegraph, or broken.
 
     Notes
     -----
-    Texts made of other values (headlines) are not compared. O(size of the reports).
+    Texts made of other values (headlines) are not compared, nor keys that came after the format of one of the two.
+    O(size of the reports).
     """
     for name, report in (("old", old), ("new", new)):
         found = report.get("format") if isinstance(report, Mapping) else None
@@ -150,14 +167,17 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], rtol: float = 1e-6) 
             raise DataError(f"the {name} report is no report of splinegraph", why=why, remedy="give a report.json")
         if not isinstance(report.get("sections"), Mapping):
             raise DataError(f"the {name} report has no sections", remedy="give a whole report.json")
+    formats = {str(report["format"]) for report in (old, new)}
     dtypes = {str(dict(report.get("provenance") or {}).get("dtype")) for report in (old, new)}
     lost = max(ROUNDING.get(dtype, COARSE) for dtype in dtypes)
     rows: list[Difference] = []
     compared = 0
     for key, a, b, scale in _pairs((), old, new, 0.0):
+        if MISSING in (a, b) and any(joined_later(key, version) for version in formats):
+            continue
         kind = _kind(key)
         compared += kind == "value"
-        if not _equal(a, b, rtol, scale * (rtol if key[-1:] == RESIDUALS else lost)):
+        if not _same(key, a, b, rtol, scale, lost):
             rows.append(Difference(_text(key), a, b, kind))
     order = ("weights", "value", "context")
     incomplete = tuple(name for name, report in (("old", old), ("new", new)) if report.get("complete") is False)
@@ -183,13 +203,61 @@ def _pairs(key: Key, old: Any, new: Any, scale: float) -> Iterator[tuple[Key, An
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         beside = max(_scale(old), _scale(new))
         for name in dict.fromkeys((*old, *new)):
-            if name not in TEXTS:
+            if name in ALLOWED:
+                allowed = min(_number(held.get("tolerance")) for held in (old, new))
+                yield (*key, str(name)), old.get(name, MISSING), new.get(name, MISSING), allowed
+            elif name in DRAWINGS:
+                yield (*key, str(name)), old.get(name, MISSING), new.get(name, MISSING), beside
+            elif name not in TEXTS:
                 yield from _pairs((*key, str(name)), old.get(name, MISSING), new.get(name, MISSING), beside)
     elif isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) == len(new):
         for place, (a, b) in enumerate(zip(old, new, strict=True)):
             yield from _pairs((*key, place), a, b, scale)
     else:
         yield key, old, new, scale
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _same(key: Key, old: Any, new: Any, rtol: float, scale: float, lost: float) -> bool:
+    if key[-1:] and key[-1] in DRAWINGS:
+        return _drawn_same(old, new, max(rtol, DRAWN))
+    shares = dict.fromkeys(RESIDUALS, rtol) | dict.fromkeys(ALLOWED, 1.0)
+    return _equal(old, new, rtol, scale * shares.get(str(key[-1]) if key else "", lost))
+
+
+def _drawn_same(old: Any, new: Any, rtol: float) -> bool:
+    """Return whether two drawings hold the same numbers, as far as they are kept, and texts."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        if set(old) != set(new):
+            return False
+        if {"low", "high", "data"} <= set(old):
+            return _equal_images(old, new, rtol)
+        return all(_drawn_same(old[name], new[name], rtol) for name in old)
+    if isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)):
+        numbers = [abs(x) for x in old if isinstance(x, float)]
+        scale = max(numbers, default=0.0)
+        return len(old) == len(new) and all(
+            _equal(a, b, rtol, rtol * scale) if isinstance(a, float) else _drawn_same(a, b, rtol)
+            for a, b in zip(old, new, strict=True)
+        )
+    return _equal(old, new, rtol, 0.0)
+
+
+def _equal_images(old: Mapping[str, Any], new: Mapping[str, Any], rtol: float) -> bool:
+    """Return whether two images are the same up to one step of their scale."""
+    scale = max((abs(x) for x in (old["low"], old["high"]) if isinstance(x, (int, float))), default=0.0)
+    if old.get("shape") != new.get("shape") or not all(
+        _equal(old[end], new[end], rtol, rtol * scale) for end in ("low", "high")
+    ):
+        return False
+    try:
+        a, b = (base64.b64decode(held["data"], validate=True) for held in (old, new))
+    except (ValueError, TypeError):
+        return bool(old["data"] == new["data"])
+    return len(a) == len(b) and all(abs(x - y) <= 1 for x, y in zip(a, b, strict=True))
 
 
 def _scale(values: Mapping[str, Any]) -> float:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from splinegraph.analyses.convexity.checklist import checklist
 from splinegraph.analyses.convexity.convexity import convexity
-from splinegraph.analyses.convexity.verdict import Certificate, Verdict
+from splinegraph.analyses.convexity.verdict import Certificate, Verdict, Verdicts
 from splinegraph.analyses.report.names import shown_names
 from splinegraph.analyses.report.regions import Few
 from splinegraph.analyses.report.registry import section
 from splinegraph.analyses.report.study import Study
-from splinegraph.analyses.report.values import LISTED, Section
+from splinegraph.analyses.report.values import LISTED, Section, plural
 from splinegraph.errors import one_line
 
 __all__ = ["ConvexitySection", "FailingLayer", "OutputVerdict", "convexity_section"]
@@ -23,6 +27,15 @@ ENTRIES = 200_000
 
 OUTPUTS = 1000
 """Entries of the output up to which each is judged."""
+
+WITNESSES = 20
+"""Witnesses that are checked once more."""
+
+ROUNDING = 1e-9
+"""How far rounding may put a value past a chord, relative to the largest value."""
+
+WORK, CHORDS = 2**27, (64, 4000)
+"""Entries of all nodes that chords may cost: it tells how many there are, between these two."""
 
 METHODS = ("curvature", "backward", "chords")
 """Those whose work does not depend on the clock."""
@@ -114,7 +127,9 @@ def convexity_section(study: Study) -> ConvexitySection:
     if size > PARAMETERS or max(math.prod(node.shape) for node in graph.nodes) > ENTRIES or count > OUTPUTS:
         why = f"not worked out: {size:,} parameters, {count:,} outputs; see `splinegraph convexity --only`"
         return ConvexitySection(None, (), (), why)
-    found = convexity(graph, methods=METHODS, seed=study.seed)
+    chords = WORK // max(sum(math.prod(node.shape) for node in graph.nodes), 1)
+    found = convexity(graph, methods=METHODS, seed=study.seed, chords=min(max(chords, CHORDS[0]), CHORDS[1]))
+    _check(study, found)
     names = shown_names(graph)
     failing = tuple(
         FailingLayer(
@@ -124,6 +139,49 @@ def convexity_section(study: Study) -> ConvexitySection:
         for c in checklist(graph).failing[:LISTED]
     )  # fmt: skip
     return ConvexitySection(found.counts, tuple(_told(v) for v in found[:LISTED]), failing, "")
+
+
+def _check(study: Study, found: Verdicts) -> None:
+    """Check the first witnesses by running bounds of rounding or exact rationals, certificates on chords of samples."""
+    witnesses = [w for verdict in found for w in verdict.witnesses]
+    if witnesses:
+        held = [w.holds() for w in witnesses[:WITNESSES]]
+        detail = f"{sum(held)} of {len(held)} refute what they say beyond all rounding"
+        more = f"; {len(witnesses) - len(held)} more were not looked at" if len(witnesses) > len(held) else ""
+        study.checked("convexity", "witnesses against convexity and concavity hold", all(held), detail + more)
+    signs = [
+        (place, sign)
+        for place, verdict in enumerate(found)
+        for sign, proof in ((1.0, verdict.convex), (-1.0, verdict.concave))
+        if isinstance(proof, Certificate)
+    ]
+    if signs:
+        name = "outputs certified convex or concave are so on chords between samples"
+        off, pairs = _off_chords(study, signs)
+        detail = f"{plural(pairs, 'chord')}, {plural(len({p for p, _ in signs}), 'output')}: off by {off:.1e} at most"
+        study.checked("convexity", name, off <= ROUNDING if pairs else None, detail, ROUNDING, off)
+    if not witnesses and not signs:
+        study.checked("convexity", "certificates and witnesses", None, "no output is decided")
+
+
+def _off_chords(study: Study, signs: list[tuple[int, float]]) -> tuple[float, int]:
+    """Return by how much middles of chords between samples are on the wrong side, relative to the largest value."""
+    first = list(study[Few].first.values())
+    pairs = list(itertools.combinations(range(len(first)), 2))
+    if not pairs:
+        return 0.0, 0
+    xs = [torch.stack(side).double() for side in zip(*first, strict=True)]
+    left, right = (torch.tensor(side) for side in zip(*pairs, strict=True))
+
+    def values(points: list[Tensor]) -> Tensor:
+        ys = study.graph(*points, dtype=torch.float64)
+        return torch.cat([y.flatten(1) for y in (ys if isinstance(ys, tuple) else (ys,))], dim=1)
+
+    ends, middles = values(xs), values([(x[left] + x[right]) / 2 for x in xs])
+    size = float(ends.abs().max().clamp(min=torch.finfo(torch.float64).tiny))
+    above = (middles - (ends[left] + ends[right]) / 2) / size
+    worst = max(float((sign * above[:, place]).max()) for place, sign in signs)
+    return max(worst, 0.0), len(pairs)
 
 
 def _told(verdict: Verdict) -> OutputVerdict:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from splinegraph.analyses.encoding.inverse import invert
+from splinegraph.analyses.encoding.inverse import Inverse, invert
 from splinegraph.analyses.encoding.layers import reconstruct_layers
 from splinegraph.analyses.encoding.preimage import preimage
+from splinegraph.analyses.report.galleries import EncodingGallery, encoding_gallery
 from splinegraph.analyses.report.names import shown_names
 from splinegraph.analyses.report.registry import section
 from splinegraph.analyses.report.study import Chosen, Study
@@ -95,12 +96,15 @@ class EncodingSection(Section):
         The input first; none in large networks.
     why : str
         Why nothing was worked out; '' if it was.
+    gallery : EncodingGallery or None
+        None if nothing was worked out.
     """
 
     entries: int | None
     rows: tuple[EncodedSample, ...]
     layers: tuple[ReconstructedLayer, ...]
     why: str
+    gallery: EncodingGallery | None = None
 
     @property
     def headline(self) -> str:
@@ -127,7 +131,9 @@ def encoding_section(study: Study) -> EncodingSection:
     if why:
         return EncodingSection(None, (), (), why)
     x = chosen.inputs[0][: min(SAMPLES, WORK // _passed(graph))]
-    return EncodingSection(x[0].numel(), _rows(graph, x, chosen.at), _layers(graph, x), "")
+    adjoint, solved = invert(graph, x), invert(graph, x, kind="least_squares", method="svd")
+    rows, gallery = _rows(graph, chosen.at, adjoint, solved), encoding_gallery(chosen.at, x, adjoint, solved)
+    return EncodingSection(x[0].numel(), rows, _layers(graph, x), "", gallery)
 
 
 def _refusal(graph: SplineGraph) -> str:
@@ -145,9 +151,8 @@ def _passed(graph: SplineGraph) -> int:
     return math.prod(graph.output_shapes[0]) * sum(math.prod(node.shape) for node in graph.nodes)
 
 
-def _rows(graph: SplineGraph, x: Tensor, at: tuple[int, ...]) -> tuple[EncodedSample, ...]:
-    adjoint, solved = invert(graph, x), invert(graph, x, kind="least_squares", method="svd")
-    found = []
+def _rows(graph: SplineGraph, at: tuple[int, ...], adjoint: Inverse, solved: Inverse) -> tuple[EncodedSample, ...]:
+    x, found = adjoint.map.inputs[0], []
     for i, sample in enumerate(at[: len(x)]):
         rank, most, free, unique = int(solved.rank[i]), min(solved.values[0].numel(), x[0].numel()), None, None
         if graph.exact:

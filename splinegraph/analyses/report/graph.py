@@ -16,10 +16,17 @@ from splinegraph.analyses.report.study import Collector, Part, Study
 from splinegraph.analyses.report.values import Section, plural
 from splinegraph.core.describe import kind, shape_text
 from splinegraph.core.graph import Input, Node, SplineGraph
+from splinegraph.core.parameters import leaves
+from splinegraph.core.values import Curvature
 from splinegraph.errors import one_line
 
 __all__ = ["GraphSection", "InputsSection", "NodeRow", "describe_graph", "graph_section", "inputs_section"]
 
+
+KNOWN = ("spline", "smooth", "bilinear", "discontinuous")
+"""Families whose operators know their curvature wholly: where they claim none on all of space, there is none."""
+
+EVERYWHERE = (-math.inf, math.inf)
 
 KINDS = 4
 """How many kinds of operators a headline names."""
@@ -27,7 +34,27 @@ KINDS = 4
 
 @dataclass(frozen=True)
 class NodeRow:
-    """One node of the graph, as plain values; `kind` is 'exact', or why it is not."""
+    """One node of the graph, as plain values.
+
+    Parameters
+    ----------
+    name, operator, family : str
+    kind : str
+        'exact', or why it is not.
+    exact, continuous : bool
+    shape : str
+    reads : tuple of str
+        Names of the nodes that it reads.
+    module, source : str
+        Path in the model, and 'file:line' in the code.
+    step : int or None
+        Of a loop.
+    curvature : {'affine', 'convex', 'concave', 'neither', ''}
+        Of the operator itself, entry by entry as a function of its arguments on all of space; '' of inputs and of
+        operators that nothing is known of.
+    parameters : int
+        Entries of the trainable tensors that it reads; one that is shared counts at each node.
+    """
 
     name: str
     operator: str
@@ -40,6 +67,8 @@ class NodeRow:
     module: str
     source: str
     step: int | None
+    curvature: str
+    parameters: int
 
     @property
     def place(self) -> str:
@@ -159,7 +188,24 @@ def _row(node: Node, names: Mapping[str, str]) -> NodeRow:
         module=one_line(node.module),
         source=one_line(node.source),
         step=node.step,
+        curvature="" if is_input else _curvature(node),
+        parameters=sum(t.numel() for t in leaves(node.operator) if isinstance(t, nn.Parameter)),
     )
+
+
+def _curvature(node: Node) -> str:
+    """Return what an operator declares of its curvature on all of space; '' if it may not know."""
+    try:
+        flags = node.op.curvature()
+    except Exception:  # noqa: BLE001  # an operator of the user's, or one that has to know its arguments
+        return ""
+    if flags.numel() and bool(flags.all()):
+        for name in ("AFFINE", "CONVEX", "CONCAVE"):
+            if bool(Curvature[name].held_by(flags).all()):
+                return name.lower()
+        return "neither"  # some entries are convex, others concave
+    whole = getattr(getattr(node.op, "profile", None), "domain", EVERYWHERE) == EVERYWHERE
+    return "neither" if node.op.family in KNOWN and whole else ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

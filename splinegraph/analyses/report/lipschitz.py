@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
-from splinegraph.analyses.lipschitz.bound import LipschitzBound
-from splinegraph.analyses.lipschitz.lipschitz import lipschitz
-from splinegraph.analyses.lipschitz.sdp.inequality import Inequality
-from splinegraph.analyses.lipschitz.sdp.interior import solve, start
-from splinegraph.analyses.lipschitz.taking_apart import units
+from splinegraph.analyses.lipschitz.domain import Domain
+from splinegraph.analyses.report.ladders import Climbed, RungRow, climbed, climbed_rows, farthest, locally
 from splinegraph.analyses.report.names import shown_names
 from splinegraph.analyses.report.regions import Few
 from splinegraph.analyses.report.registry import section
@@ -21,14 +20,22 @@ from splinegraph.core.graph import SplineGraph
 from splinegraph.core.values import Box
 from splinegraph.errors import one_line
 
-__all__ = ["LayerConstant", "LipschitzSection", "lipschitz_section"]
+__all__ = ["LayerConstant", "LipschitzSection", "LocalBound", "lipschitz_section"]
 
 PARAMETERS = 5_000_000
 ENTRIES = 200_000
-"""Parameters, and entries of a value, up to which norms are worked out: those of larger layers take minutes."""
+"""Parameters, and entries of a value, up to which there are bounds in l2: spectral norms of larger layers take
+minutes."""
 
-UNITS = 120
-"""Units up to which the semidefinite bound is worked out: it takes a second."""
+SMALL = 200_000
+"""Parameters up to which all is worked out once more: in the box around the samples, and from the certificate."""
+
+LARGE_PARAMETERS = 100_000_000
+LARGE_ENTRIES = 4_000_000
+"""The same for bounds in the maximum norm, whose constants are sums of rows."""
+
+CLOSE = 1e-9
+"""How far rounding may put one end of a bound past another, relative to it."""
 
 NAMED = 3
 """Operators that the headline names."""
@@ -54,13 +61,34 @@ class LayerConstant:
     total: float | None
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class LipschitzSection(Section):
-    """Both ends of the Lipschitz constant in l2, by work that does not depend on the clock.
+@dataclass(frozen=True)
+class LocalBound:
+    """Both ends in the box around the samples.
 
     Parameters
     ----------
-    norm : str
+    lower, upper : float or None
+        None for an upper end that is infinite.
+    method : str
+        What gave the upper end.
+    rungs : tuple of RungRow
+        All methods that ran, in order.
+    """
+
+    lower: float
+    upper: float | None
+    method: str
+    rungs: tuple[RungRow, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LipschitzSection(Section):
+    """Both ends of the Lipschitz constant, by work that does not depend on the clock.
+
+    Parameters
+    ----------
+    norm : {'2', 'inf'}
+        Of inputs and of outputs; 'inf' of networks whose spectral norms would take minutes.
     domain : {'space', 'box'} or None
         All of space; the box around the samples, where there is no constant on all of space; None if not worked out.
     lower, upper : float or None
@@ -73,6 +101,13 @@ class LipschitzSection(Section):
         In topological order, those whose constant is not 1.
     why : str
         Why there is no upper end, or nothing at all; '' if there is.
+    constants : mapping from node name to (float or None, float or None), or None
+        Of every node its own constant, in the argument in which it is largest, and that of its value as a function
+        of the network's inputs: upper bounds on the domain, None where there is none.
+    rungs : tuple of RungRow, or None
+        All methods that ran on the domain, in order.
+    local : LocalBound or None
+        The ends in the box around the samples, where `domain` is all of space and the network is small.
     """
 
     norm: str
@@ -83,6 +118,9 @@ class LipschitzSection(Section):
     product: float | None
     layers: tuple[LayerConstant, ...]
     why: str
+    constants: dict[str, tuple[float | None, float | None]] | None = None
+    rungs: tuple[RungRow, ...] | None = None
+    local: LocalBound | None = None
 
     @property
     def headline(self) -> str:
@@ -92,6 +130,9 @@ class LipschitzSection(Section):
         if self.upper is None:
             return f"{self.lower:.4g} or more in l{self.norm}{where}, no upper bound: {self.why}"
         found = f"{self.lower:.4g} to {self.upper:.4g} in l{self.norm}{where}, by {self.method}"
+        near = self.local
+        if near is not None and near.upper is not None and near.upper < 0.99 * self.upper:
+            found += f"; {near.lower:.4g} to {near.upper:.4g} in the box around the samples, by {near.method}"
         largest = sorted((row for row in self.layers if row.constant), key=lambda row: -(row.constant or 0))[:NAMED]
         most = ", ".join(f"{row.node} {row.constant:.3g}" for row in largest)
         return f"{found}; largest constants: {most}" if most else found
@@ -99,49 +140,75 @@ class LipschitzSection(Section):
 
 @section("lipschitz", needs=(Few,), order=70)
 def lipschitz_section(study: Study) -> LipschitzSection:
-    """Bound the Lipschitz constant in l2 by products and, of few units, by the semidefinite bound.
+    """Bound the Lipschitz constant by products and points; of few units also by the semidefinite bound and by cells.
 
     No budget in seconds: the same request has to give the same report.
     """
     few, graph = study[Few], study.graph
     size = sum(tensor.numel() for tensor in graph.parameters())
-    if size > PARAMETERS or max(math.prod(node.shape) for node in graph.nodes) > ENTRIES:
+    widest = max(math.prod(node.shape) for node in graph.nodes)
+    starts = [torch.stack(side).double() for side in zip(*few.first.values(), strict=True)]
+    if size > LARGE_PARAMETERS or widest > LARGE_ENTRIES:
         why = f"not worked out: {size:,} parameters; see `splinegraph lipschitz`"
         return LipschitzSection("2", None, None, None, "", None, (), why)
-    starts = [torch.stack(side).double() for side in zip(*few.first.values(), strict=True)]
-    found = lipschitz(graph, 2, budget=0, starts=starts, seed=study.seed)
-    domain = "space"
-    if math.isinf(found.upper) and graph.continuous:
-        boxes = tuple(Box(low.double(), high.double()) for low, high in few.range)
-        local = lipschitz(graph, 2, boxes, budget=0, starts=starts, seed=study.seed)
-        if math.isfinite(local.upper):
-            domain, found = "box", local
-    upper, method = found.upper, found.method
-    if domain == "space":
-        better = _semidefinite(graph)
-        upper, method = min((upper, method), (better, "semidefinite"))
-    product = math.inf if found.product is None else found.product.upper
-    known = math.isfinite(upper)
+    if size > PARAMETERS or widest > ENTRIES:
+        found, near, domain, norm = climbed_rows(graph, starts), None, "space", "inf"
+    else:
+        found, near, domain = _bounded(study, few, starts, small=size <= SMALL)
+        norm = "2"
+    _check(study, found if size <= SMALL else replace(found, certificate=None), norm, starts)
+    names = shown_names(graph)
+    known = math.isfinite(found.upper)
     return LipschitzSection(
-        "2", domain, min(found.lower, upper), upper if known else None, method, _plain(product), _layers(graph, found),
-        "" if known else "; ".join(found.remarks),
+        norm, domain, min(found.lower, found.upper), found.upper if known else None, found.method,
+        _plain(math.inf if found.product is None else found.product.upper), _layers(names, found),
+        "" if known else "; ".join(found.remarks) or "an operator has no constant",
+        constants=_constants(graph, names, found), rungs=found.rungs, local=_local(near),
     )  # fmt: skip
 
 
-def _semidefinite(graph: SplineGraph) -> float:
-    """Return the semidefinite bound of a small network; infinite of others."""
-    if sum(math.prod(node.shape) for node in graph.operators if node.op.family != "affine") > UNITS:
-        return math.inf
-    found = units(graph)
-    if found is None or not found.count:
-        return math.inf
-    inequality = Inequality(found.reduced())
-    T = start(inequality)
-    return math.inf if T is None else math.sqrt(inequality.certified(solve(inequality, T).T))
+def _bounded(
+    study: Study, few: Few, starts: Sequence[Tensor], *, small: bool
+) -> tuple[Climbed, Climbed | None, str]:  # fmt: skip
+    """Return the bounds in l2, those in the box around the samples if they are others, and where the first hold."""
+    graph = study.graph
+    found = climbed(graph, Domain(), starts, study.seed)
+    boxes = tuple(Box(low.double(), high.double()) for low, high in few.range)
+    near_too = graph.continuous and (small or math.isinf(found.upper))
+    if not near_too or all(torch.equal(box.lower, box.upper) for box in boxes):
+        return found, None, "space"
+    near = locally(graph, boxes, starts, study.seed)
+    if math.isinf(found.upper) and math.isfinite(near.upper):
+        return near, None, "box"
+    inside = RungRow("points in the box around the samples", "lower", near.lower, None, "")
+    return found.joined(inside), near, "space"
 
 
-def _layers(graph: SplineGraph, found: LipschitzBound) -> tuple[LayerConstant, ...]:
-    names = shown_names(graph)
+def _check(study: Study, found: Climbed, norm: str, starts: Sequence[Tensor]) -> None:
+    """Check the ends against each other, against the samples, and the proof of the upper one."""
+    if not math.isfinite(found.upper):
+        return study.checked("lipschitz", "the lower end is below the upper end", None, "there is no upper end")
+
+    def below(name: str, low: float | None, what: str) -> None:
+        if low is not None:
+            share = low / found.upper if found.upper else (math.inf if low else 0.0)
+            detail = f"{what} is {low:.6g}, the upper end {found.upper:.6g}"
+            study.checked("lipschitz", name, share <= 1 + CLOSE, detail, CLOSE, max(share - 1, 0.0))
+
+    below("the lower end is below the upper end", found.lower, "the lower end")
+    far = farthest(study.graph, starts, math.inf if norm == "inf" else 2)
+    below("no two samples are mapped further apart than that", far, "the largest quotient of two samples")
+    name = f"the upper end, by {found.method}, worked out anew from its certificate"
+    if found.certificate is None:
+        study.checked("lipschitz", name, None, "of a network of this size it is worked out once")
+    else:
+        held = found.certificate.verify()
+        said = "holds" if held else "does not hold"
+        study.checked("lipschitz", name, held, f"{found.upper:.6g} in l{norm} {said}")
+    return None
+
+
+def _layers(names: Mapping[str, str], found: Climbed) -> tuple[LayerConstant, ...]:
     nodes = () if found.product is None else found.product.nodes
     rows = [entry for entry in nodes if any(k != 1 for k in entry.own)]
     return tuple(
@@ -151,6 +218,24 @@ def _layers(graph: SplineGraph, found: LipschitzBound) -> tuple[LayerConstant, .
         )
         for row in rows[:LISTED]
     )  # fmt: skip
+
+
+def _constants(
+    graph: SplineGraph, names: Mapping[str, str], found: Climbed
+) -> dict[str, tuple[float | None, float | None]] | None:
+    """Return the two constants of every node; those of an input are 1."""
+    if found.product is None:
+        return None
+    constants: dict[str, tuple[float | None, float | None]] = {names[name]: (1.0, 1.0) for name in graph.inputs}
+    for entry in found.product.nodes:
+        constants[names[entry.node.name]] = (_plain(max(entry.own, default=0.0)), _plain(entry.total))
+    return constants
+
+
+def _local(near: Climbed | None) -> LocalBound | None:
+    if near is None:
+        return None
+    return LocalBound(min(near.lower, near.upper), _plain(near.upper), near.method, near.rungs)
 
 
 def _plain(value: float) -> float | None:

@@ -163,6 +163,7 @@ def maps_section(study: Study) -> MapsSection:
     if not chosen.at:
         return MapsSection("exact" if graph.exact else "tangent", name, len(outputs), labels.judged, ())
     local = affine_map(graph, *chosen.inputs, dtype=None)
+    _check(study, local)
     rows = tuple(
         MapRow(
             sample=sample, label=label, label_name=labels.name(label),
@@ -171,6 +172,23 @@ def maps_section(study: Study) -> MapsSection:
         for sample, label, row in zip(chosen.at, chosen.labels, _columns(local, chosen.inputs), strict=True)
     )  # fmt: skip
     return MapsSection(local.kind, name, len(outputs), labels.judged, rows)
+
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
+"""Largest |f(x) - (A x + b)|, relative to the larger of A x and b: these may cancel."""
+
+
+def _check(study: Study, local: AffineMap) -> None:
+    """Check that f(x) is A x + b, by one more pass through the network for each side."""
+    count = len(local)
+    y, mapped, b = (t.reshape(count, -1).detach() for t in (local.value, local.matvec(*local.inputs), local.bias))
+    sizes = torch.stack([y.abs().amax(1), mapped.abs().amax(1), b.abs().amax(1)]).amax(0)
+    sizes = sizes.clamp(min=torch.finfo(y.dtype).tiny)
+    worst = float(((y - mapped - b).abs().amax(1) / sizes).max())
+    tolerance = TOLERANCE.get(y.dtype, 1e-1)
+    what = "on the cells of" if local.kind == "exact" else "at"
+    detail = f"{what} {plural(count, 'sample')}, all outputs: largest relative difference {worst:.1e}"
+    study.checked("maps", "f(x) = A[x] x + b[x]", worst <= tolerance, detail, tolerance, worst)
 
 
 def _columns(local: AffineMap, inputs: tuple[Tensor, ...]) -> list[dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,22 +11,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from splinegraph.analyses.regions.partition.partition import Partition
+from splinegraph.analyses.report.kept import Kept
+from splinegraph.analyses.report.names import shown_names
 from splinegraph.analyses.report.registry import section
+from splinegraph.analyses.report.slice_picture import SlicePicture, slice_picture
+from splinegraph.analyses.report.slices import Slice, find_slice
 from splinegraph.analyses.report.study import Collector, Part, Study
 from splinegraph.analyses.report.values import Section, plural
-from splinegraph.core.domains.chart import chart_of
-from splinegraph.core.domains.plane import Plane
 from splinegraph.core.graph import SplineGraph
-from splinegraph.core.values import Box
-from splinegraph.errors import DomainError, SplineGraphError
+from splinegraph.errors import DomainError, SplineGraphError, one_line
 
-__all__ = ["Few", "RegionsSection", "regions_section"]
+__all__ = ["Few", "RegionsSection", "SliceCheck", "regions_section"]
 
 CELLS = 2_000
 """Most cells of the slice: one with more is made smaller."""
-
-SHRINK, TRIES = 0.25, 4
-"""How much smaller, and how often."""
 
 UNITS = 20_000
 """Units up to which there is a slice: one of a larger network takes longer than a report should."""
@@ -44,15 +43,18 @@ class Few(Collector):
     def __init__(self, study: Study) -> None:
         super().__init__(study)
         self.first: dict[int, tuple[Tensor, ...]] = {}
+        self.labels: dict[int, int] = {}
         self.classes: dict[int, int] = {}
         self.range: list[tuple[Tensor, Tensor]] = []
 
     def add(self, part: Part) -> None:
-        first, classes = dict(self.first), dict(self.classes)
+        first, classes, labels = dict(self.first), dict(self.classes), dict(self.labels)
         for place in range(len(part.inputs[0])):
             fresh = part.labels is not None and len(classes) < 3 and int(part.labels[place]) not in classes
             if len(first) < CHORDS or fresh:
                 first[part.start + place] = tuple(x[place].clone() for x in part.inputs)
+                if part.labels is not None:
+                    labels[part.start + place] = int(part.labels[place])
             if fresh and part.labels is not None:
                 classes[int(part.labels[place])] = part.start + place
             if len(first) >= CHORDS and (part.labels is None or len(classes) >= 3):
@@ -60,7 +62,7 @@ class Few(Collector):
         here = [(x.amin(0), x.amax(0)) for x in part.inputs]
         before = self.range or here
         self.range = [(torch.minimum(a, c), torch.maximum(b, d)) for (a, b), (c, d) in zip(before, here, strict=True)]
-        self.first, self.classes = first, classes
+        self.first, self.classes, self.labels = first, classes, labels
 
     @property
     def corners(self) -> tuple[int, ...]:
@@ -68,6 +70,24 @@ class Few(Collector):
         found = list(self.classes.values())
         others = (index for index in self.first if index not in found)
         return tuple(sorted([*found, *others][:3])) if len(found) < 3 else tuple(sorted(found))
+
+
+@dataclass(frozen=True)
+class SliceCheck:
+    """A check of the slice.
+
+    Parameters
+    ----------
+    name : str
+    passed : bool or None
+        None if it was not run.
+    detail : str
+        What was looked at and what was found, or why it was not run.
+    """
+
+    name: str
+    passed: bool | None
+    detail: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,7 +101,10 @@ class RegionsSection(Section):
     samples : tuple of int
         Those that the plane runs through.
     scale : float or None
-        Side of the slice, 1 where it holds all of them; smaller ones lie around the first.
+        Side of the slice, 1 where it holds all of them.
+    center : tuple of int
+        What a smaller slice lies around: a change of the largest output on the way between two samples, or, if there
+        is none, one sample.
     cells, linear_regions : int or None
         Activation cells and maximal linear regions of the slice.
     chords : int
@@ -90,11 +113,15 @@ class RegionsSection(Section):
         Activation cells that a chord crosses.
     why : str
         What there is none of, and why; '' if all was found.
+    checks : tuple of SliceCheck
+        Of the slice, against the network itself.
+    picture : SlicePicture or None
     """
 
     slice: str | None
     samples: tuple[int, ...]
     scale: float | None
+    center: tuple[int, ...]
     cells: int | None
     linear_regions: int | None
     chords: int
@@ -102,12 +129,14 @@ class RegionsSection(Section):
     crossed_median: float | None
     crossed_most: int | None
     why: str
+    checks: tuple[SliceCheck, ...] = ()
+    picture: SlicePicture | None = None
 
     @property
     def headline(self) -> str:
         parts = []
         if self.cells is not None and self.linear_regions is not None:
-            where = "the box around the samples" if self.slice == "box" else _plane(self.samples, self.scale)
+            where = _where(self)
             found = f"{plural(self.cells, 'activation cell')}, {plural(self.linear_regions, 'linear region')}"
             parts.append(f"{where}: {found}")
         if self.chords:
@@ -117,34 +146,71 @@ class RegionsSection(Section):
         return "; ".join([*parts, *[self.why] * bool(self.why)])
 
 
-def _plane(samples: tuple[int, ...], scale: float | None) -> str:
-    names = ", ".join(map(str, samples))
-    if scale == 1.0 or scale is None:
-        return f"the plane through samples {names}"
-    return f"{100 * scale:.3g} % of the plane through samples {names}"
+def _where(found: RegionsSection) -> str:
+    names = ", ".join(map(str, found.samples))
+    whole = "the box around the samples" if found.slice == "box" else f"the plane through samples {names}"
+    if found.scale == 1.0 or found.scale is None:
+        return whole
+    part = f"{100 * found.scale:.3g} % of {whole}"
+    if len(found.center) == 2:
+        return f"{part}, where the largest output changes between {found.center[0]} and {found.center[1]}"
+    return f"{part}, around sample {found.center[0]}" if found.center else part
 
 
-@section("regions", needs=(Few,), order=60)
+@section("regions", needs=(Few, Kept), order=60)
 def regions_section(study: Study) -> RegionsSection:
     """Count the regions of a small slice, exactly, and along chords between samples."""
     few, graph = study[Few], study.graph
-    nothing = {"cells": None, "linear_regions": None, "scale": None}
-    why = _refused(graph)
-    if why:
-        return RegionsSection(None, (), chords=0, **_chords(None), why=why, **nothing)
+    refused = _refused(graph)
+    if refused:
+        return _section(None, None, refused)
+    why, found, counts = [], None, None
     try:
-        kind, samples, found = _slice(graph, few)
+        found = _slice(graph, few)
     except SplineGraphError as error:
-        kind, samples, found, why = None, (), nothing, f"no slice: {error}"
+        why.append(f"no slice: {error}")
     try:
         counts = _crossed(graph, few)
     except SplineGraphError as error:
-        counts, why = None, "; ".join([*[why] * bool(why), f"no chords: {error}"])
-    if kind is not None and found["cells"] is None:
-        kind, why = None, f"no slice: even the smallest one tried has more than {CELLS} cells"
-    return RegionsSection(
-        kind, samples, chords=0 if counts is None else len(counts), **_chords(counts), why=why, **found
-    )
+        why.append(f"no chords: {error}")
+    if found is not None and found.partition is None:
+        found = None
+        why.append(f"no slice: even the smallest one tried has more than {CELLS} cells")
+    section = _section(found, counts, "; ".join(why))
+    if found is None or found.partition is None:
+        return section
+    points, labels = _points(study, found)
+    return dataclasses.replace(
+        section, checks=_checks(found.partition),
+        picture=slice_picture(found, shown_names(graph), points, labels),
+    )  # fmt: skip
+
+
+def _section(found: Slice | None, counts: Any, why: str) -> RegionsSection:
+    chords = {"chords": 0 if counts is None else len(counts), **_chords(counts)}
+    if found is None or found.partition is None:
+        return RegionsSection(None, (), None, (), None, None, **chords, why=why)
+    cells, regions = found.partition.count, found.partition.maximal_count
+    return RegionsSection(found.kind, found.samples, found.scale, found.center, cells, regions, **chords, why=why)
+
+
+def _checks(partition: Partition) -> tuple[SliceCheck, ...]:
+    from splinegraph.analyses.regions.verify.verify import verify
+
+    passed = {"passed": True, "failed": False, "not run": None}
+    return tuple(SliceCheck(c.name, passed[c.status], one_line(c.detail)) for c in verify(partition).checks)
+
+
+def _points(study: Study, found: Slice) -> tuple[dict[int, tuple[float, float]], dict[int, int]]:
+    """Return the samples that are shown, and their labels: those that a plane runs through, else the first ones."""
+    few, kept = study[Few], study[Kept]
+    if found.kind == "plane" or found.partition is None:
+        return {i: found.places[i] for i in found.samples}, few.labels
+    chart = found.partition.chart
+    at = chart.coordinates(kept.inputs)
+    inside = chart.contains(at).nonzero()[:, 0].tolist()
+    labels = {} if kept.labels is None else dict(enumerate(kept.labels.tolist()))
+    return {i: (float(at[i, 0]), float(at[i, 1])) for i in inside}, labels
 
 
 def _refused(graph: SplineGraph) -> str:
@@ -157,48 +223,12 @@ def _refused(graph: SplineGraph) -> str:
     return f"not worked out: {units:,} units; see `splinegraph regions`" if units > UNITS else ""
 
 
-def _slice(graph: SplineGraph, few: Few) -> tuple[str, tuple[int, ...], dict[str, Any]]:
-    """Return what kind of slice there is, through which samples, and what it holds."""
+def _slice(graph: SplineGraph, few: Few) -> Slice:
     if len(graph.inputs) != 1 or not graph.continuous:
         why = "the network has several inputs" if len(graph.inputs) != 1 else "the network is not continuous"
         raise DomainError("there is no mesh", why=why)
-    if math.prod(graph.input_shapes[0]) == 2:
-        low, high = (side.double() for side in few.range[0])
-        if not bool((low < high).all()):
-            raise DomainError("all samples lie on a line")
-        return "box", (), {**_count(graph, Box(low, high)), "scale": 1.0}
-    samples = few.corners
-    if len(samples) < 3:
-        raise DomainError("a plane needs three samples")
-    plane = Plane.through(*(few.first[index][0].double() for index in samples))
-    for attempt in range(TRIES):
-        scale = SHRINK**attempt
-        found = _count(graph, _smaller(plane, scale))
-        if found["cells"] is not None:
-            break
-    return "plane", samples, {**found, "scale": scale if found["cells"] is not None else None}
-
-
-def _smaller(plane: Plane, scale: float) -> Plane:
-    sides = torch.stack([plane.chart.lower, plane.chart.upper], dim=1) * scale
-    (a, b), (c, d) = sides.tolist()
-    return Plane(plane.origin, plane.u, plane.v, ((a, b), (c, d)))
-
-
-def _count(graph: SplineGraph, on: Any) -> dict[str, Any]:
-    """Return the two counts of a slice; None if it has too many cells."""
-    from splinegraph.analyses.regions.cells import code_layers
-    from splinegraph.analyses.regions.mesh.cutting import Exceeded
-    from splinegraph.analyses.regions.mesh.mesh import mesh
-    from splinegraph.analyses.regions.partition.partition import Partition
-
-    chart, layers = chart_of(graph, on), code_layers(graph)
-    try:
-        found = mesh(graph, chart, layers=layers, limit=CELLS)
-    except Exceeded:
-        return {"cells": None, "linear_regions": None}
-    partition = Partition.of(graph, chart, on, layers, found.cells, mesh=found.mesh)
-    return {"cells": partition.count, "linear_regions": partition.maximal_count}
+    points = {index: few.first[index][0] for index in sorted(few.first)}
+    return find_slice(graph, points, few.corners, few.range[0], CELLS)
 
 
 def _crossed(graph: SplineGraph, few: Few) -> np.ndarray[Any, np.dtype[np.int64]] | None:

@@ -12,6 +12,7 @@ import torch
 from splinegraph.analyses.provenance import Provenance
 from splinegraph.analyses.report import (  # noqa: F401
     activation,
+    checks,
     convexity,
     encoding,
     lipschitz,
@@ -27,16 +28,15 @@ from splinegraph.analyses.report import (  # noqa: F401
 # each of these modules registers its sections
 from splinegraph.analyses.report import graph as graph_sections  # noqa: F401
 from splinegraph.analyses.report.labels import Labels
+from splinegraph.analyses.report.reading import FORMAT
 from splinegraph.analyses.report.registry import SectionKind, chosen
 from splinegraph.analyses.report.study import Progress, Study, prepare
-from splinegraph.analyses.report.values import Failed, Section, jsonable
+from splinegraph.analyses.report.values import Check, Failed, Section, jsonable
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import page
 from splinegraph.errors import one_line
 
 __all__ = ["FORMAT", "Report", "analyze"]
-
-FORMAT = "splinegraph report 2"
-"""Name and version of what `Report.to_dict` returns; `schema.json` describes it."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,6 +56,8 @@ class Report:
         What was asked for, as plain values: enough to ask for it again.
     interrupted : bool
         Whether the pass over the data did not come to its end: the sections are on the samples before it.
+    broken : tuple of Check
+        The checks that failed, also where there is no section on them.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Report:
     provenance: Provenance
     request: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     interrupted: bool = False
+    broken: tuple[Check, ...] = ()
 
     def __getitem__(self, section: str) -> Any:
         """Return a section by name; typed loosely, since it may be a `Failed` one."""
@@ -71,8 +74,9 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether all samples were looked at, and no section failed."""
-        return not self.interrupted and not any(isinstance(section, Failed) for section in self.sections.values())
+        """Whether all samples were looked at, no section failed, and no check did."""
+        failed = any(isinstance(section, Failed) for section in self.sections.values())
+        return not (self.interrupted or self.broken or failed)
 
     @property
     def stale(self) -> bool:
@@ -98,6 +102,11 @@ class Report:
         width = max(map(len, self.sections))
         lines = [f"{name.ljust(width)}  {section.headline}" for name, section in self.sections.items()]
         return "\n".join([self.name, *lines, *self.notes])
+
+    def _repr_html_(self) -> str:
+        title = f"Report on {self.name}" + ("" if self.complete else ", incomplete")
+        notes = {f"note {place}": note for place, note in enumerate(self.notes, 1)}
+        return page(title, {name: section.headline for name, section in self.sections.items()} | notes)
 
     def __repr__(self) -> str:
         first = next(iter(self.sections.values())).headline
@@ -185,15 +194,24 @@ def analyze(
         study = prepare(graph, data, labels, at, limit, dtype, seed)
         provenance = Provenance.of(graph, dtype=dtype, seed=seed)
         found = _make(study, kinds, tell)
+    broken = _broken(study, found)
+    warnings = [f"warning: a check failed: {row.name} ({row.part}): {row.detail}" for row in broken]
     settings = {"samples": study.samples, "random_inputs": study.random}
     return Report(
         one_line(graph.name), {name: found.get(name, INTERRUPTED) for name in kinds},
-        tuple(dict.fromkeys(map(one_line, (*notes, *_remarks(study))))),
-        dataclasses.replace(provenance, settings=settings), dict(request or {}), bool(study.interrupted),
+        tuple(dict.fromkeys(map(one_line, (*notes, *_remarks(study), *warnings)))),
+        dataclasses.replace(provenance, settings=settings), dict(request or {}), bool(study.interrupted), broken,
     )  # fmt: skip
 
 
 INTERRUPTED = Failed("KeyboardInterrupt", "interrupted")
+
+
+def _broken(study: Study, found: Mapping[str, Section]) -> tuple[Check, ...]:
+    """Return the checks that failed."""
+    told = found.get("checks")
+    rows = told.rows if isinstance(told, checks.ChecksSection) else study.checks
+    return tuple(row for row in rows if row.passed is False)
 
 
 def _remarks(study: Study) -> list[str]:
@@ -210,7 +228,7 @@ def _silent(stage: str, done: int, total: int | None) -> None:
 
 def _make(study: Study, kinds: Mapping[str, SectionKind], tell: Progress) -> dict[str, Section]:
     """Make the sections, those on the graph alone before the data are read; as many as there is time for."""
-    found: dict[str, Section] = {}
+    found = study.made
     try:
         for name, kind in kinds.items():
             if not kind.needs:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from splinegraph.analyses import batches
 from splinegraph.analyses.codes import ActivationPattern
+from splinegraph.analyses.provenance import Weights
 from splinegraph.analyses.report.random_inputs import embedded, random_inputs
+from splinegraph.analyses.report.values import Check, Section
 from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.data.reading import read_data
 from splinegraph.data.source import DataSource
@@ -99,6 +101,9 @@ class Study:
         self.interrupted = ""  # where, if the pass did not come to its end
         self.first: tuple[Tensor, ...] = ()
         self.last_codes: tuple[Part, ActivationPattern] | None = None  # of the last part, see `patterns.part_codes`
+        self.made: dict[str, Section] = {}  # the sections so far, for one that sums them up
+        self.checks: list[Check] = []
+        self.weights = Weights(graph)
         self._collected: dict[type[Collector], Collector | Exception] = {}
 
     def __len__(self) -> int:
@@ -112,6 +117,13 @@ class Study:
             raise found
         assert isinstance(found, wanted)
         return found
+
+    def checked(
+        self, part: str, name: str, passed: bool | None, detail: str, tolerance: float | None = None,
+        difference: float | None = None,
+    ) -> None:  # fmt: skip
+        """Keep what a section checked; `passed` is None if it was not run, and `detail` then says why."""
+        self.checks.append(Check(name, part, passed, detail, tolerance, difference))
 
     def find(self, wanted: type[C]) -> C | None:
         """Return a collector after the pass; None if no section asked for it, or it failed."""

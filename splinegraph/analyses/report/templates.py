@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from splinegraph.analyses.report.galleries import TemplateGallery, template_gallery
 from splinegraph.analyses.report.kept import Kept
 from splinegraph.analyses.report.labels import Labels
 from splinegraph.analyses.report.registry import section
@@ -60,6 +61,8 @@ class TemplatesSection(Section):
         other classes; None without labels.
     why : str
         Why nothing was worked out; '' if it was.
+    gallery : TemplateGallery or None
+        None if nothing was worked out.
     """
 
     samples: int
@@ -72,6 +75,7 @@ class TemplatesSection(Section):
     same: float | None
     other: float | None
     why: str
+    gallery: TemplateGallery | None = None
 
     @property
     def headline(self) -> str:
@@ -109,6 +113,7 @@ def templates_section(study: Study) -> TemplatesSection:
         bias_share=float(share.mean()) if len(share) else None,
         measures=tuple(TemplateMeasure(name, **values) for name, values in found.comparison.to_dict().items()),
         own=memory.get("own"), same=memory.get("same"), other=memory.get("other"), why="",
+        gallery=template_gallery(found, y),
     )  # fmt: skip
 
 

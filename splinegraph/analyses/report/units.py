@@ -161,8 +161,10 @@ class CodesSection(Section):
 
     @property
     def headline(self) -> str:
+        if not self.units:
+            return "not applicable: no operator switches, so all samples have the same pattern"
         found = f"{plural(self.distinct, 'distinct pattern')} in {plural(self.samples, 'sample')}"
-        if self.mean_distance is None or not self.units:
+        if self.mean_distance is None:
             return found
         share = 100 * self.mean_distance / self.units
         return (

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["LISTED", "Failed", "Section", "jsonable", "plural"]
+__all__ = ["LISTED", "Check", "Failed", "Section", "jsonable", "plural"]
 
 LISTED = 1000
 """Longest list of indices that a section holds; its counts are always complete."""
@@ -56,6 +56,34 @@ class Section(abc.ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.headline}>"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked, or was to be.
+
+    Parameters
+    ----------
+    name : str
+        What is claimed, in a few words.
+    part : str
+        The section whose numbers rest on it, or 'trace'.
+    passed : bool or None
+        None if it was not run.
+    detail : str
+        What was looked at and found, or why it was not run.
+    tolerance : float or None
+        What was allowed; None where nothing is rounded.
+    difference : float or None
+        What was found, in the same measure.
+    """
+
+    name: str
+    part: str
+    passed: bool | None
+    detail: str
+    tolerance: float | None = None
+    difference: float | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)

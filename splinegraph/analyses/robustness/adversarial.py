@@ -19,6 +19,7 @@ from splinegraph.analyses.robustness.search import Search
 from splinegraph.core.bound import Bound
 from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.core.values import Box
 from splinegraph.errors import DomainError, ShapeError, SplineGraphError
 
@@ -69,6 +70,9 @@ class AdversarialDistance:
         ends = f"{self.distance.lower:.6g} to {self.distance.upper:.6g}"
         ends = f"{self.distance.upper:.6g}, exact" if self.distance.kind == "exact" else ends
         return f"<AdversarialDistance: class {self.label} to {self.adversarial_label} in l{self.norm:g}: {ends}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

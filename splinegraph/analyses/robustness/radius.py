@@ -15,6 +15,7 @@ from splinegraph.analyses.lipschitz.lipschitz import lipschitz
 from splinegraph.analyses.robustness.classes import Classifier, check_norm
 from splinegraph.core.domains.ball import Ball
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.core.values import Box
 from splinegraph.errors import DomainError, SplineGraphError, require_seed
 
@@ -61,6 +62,9 @@ class CertifiedRadius:
     def __repr__(self) -> str:
         why = f" ({self.reason})" if self.reason else ""
         return f"<CertifiedRadius: l{self.norm:g} distance of class {self.label} is {self.radius:.6g} or more{why}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; infinite ones are null."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from splinegraph.analyses.affine_map import affine_map
 from splinegraph.analyses.robustness.classes import check_norm
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError, SplineGraphError
 
 __all__ = ["Sensitivity", "adversarial_step", "sensitivity_ratio"]
@@ -42,6 +43,9 @@ class Sensitivity:
             "norm": "inf" if self.norm == math.inf else int(self.norm),
             **{name: getattr(self, name).tolist() for name in ("ratio", "moved_in", "moved_out")},
         }
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
 
 def adversarial_step(graph: SplineGraph, x: Tensor, k: int | Sequence[int] | Tensor, alpha: float) -> Tensor:

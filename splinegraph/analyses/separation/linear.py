@@ -18,6 +18,7 @@ from splinegraph.analyses.separation.separation import chosen_layers
 from splinegraph.analyses.separation.statistics import labels_for
 from splinegraph.analyses.separation.values import layer_values
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError, ShapeError
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class LinearSeparability:
             f"{self.count('separable')} of {len(self.decisions)} {self.scheme} yes, "
             f"{self.count('not separable')} no, {self.count('undecided')} undecided>"
         )
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def separable(self) -> bool | None:
@@ -241,6 +245,9 @@ class SeparableLayers:
     def __repr__(self) -> str:
         told = {None: "?", True: "yes", False: "no"}
         return f"<SeparableLayers: {', '.join(f'{name} {told[x.separable]}' for name, x in self.layers.items())}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -17,6 +17,7 @@ from splinegraph.analyses.separation.result import Separation
 from splinegraph.analyses.separation.separation import separation
 from splinegraph.analyses.separation.values import layer_values
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError, ShapeError, SplineGraphError
 
 if TYPE_CHECKING:
@@ -85,6 +86,9 @@ class Orbit:
         collapsed = self.collapsed
         told = "codes stay apart to the end" if collapsed is None else f"one code from {collapsed} on"
         return f"<Orbit of {len(self.names)} members: {told}, sampled>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def __getitem__(self, name: str) -> OrbitLayer:
         """Return a layer by the name of its node."""

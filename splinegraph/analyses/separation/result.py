@@ -14,6 +14,7 @@ from splinegraph.analyses.provenance import Provenance
 from splinegraph.analyses.separation.frobenius import Floats, Pairs
 from splinegraph.analyses.separation.statistics import ClassStatistics, class_statistics
 from splinegraph.analyses.separation.values import ValueDistances
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -137,6 +138,9 @@ class Separation:
             return told + ">"
         return told + f"; nearest neighbors of the same class: {', '.join(f'{n} {100 * p:.0f} %' for n, p in known)}>"
 
+    def _repr_html_(self) -> str:
+        return card(self)
+
     def depth(self, share: float = 0.9) -> int | None:
         """Return the first layer whose `purity` is at least `share`; None if there is none.
 
@@ -204,6 +208,9 @@ class SeparationComparison:
         ]
         told = f"<SeparationComparison, {self.names[0]} and {self.names[1]}, of {len(self.before)} layers"
         return told + (f"; purity {', '.join(gains)} points>" if gains else ">")
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return both results under their names' places."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from splinegraph.analyses.separation.separation import separation
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class SeparationSweep:
             f"<SeparationSweep of {len(self.rows)} networks, {self.samples} samples: "
             f"{reached} reach {100 * self.share:.3g} % of nearest neighbors of the same class>"
         )
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def table(self) -> dict[tuple[int, int], tuple[int | None, ...]]:
         """Return by (depth, width) where the classes separate, for each seed."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses.templates.local import cosine
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError, ShapeError, require_seed, require_whole
 
 __all__ = ["TemplateDynamics", "margin_flow", "template_dynamics"]
@@ -48,6 +49,9 @@ class TemplateDynamics:
         steps, classes = len(self.path) - 1, self.path.shape[1]
         own = float(self.cosines[-1, self.label])
         return f"<TemplateDynamics: {steps} steps, {classes} classes, loss {float(self.loss[-1]):.3g}, cos {own:.3f}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def cosines(self) -> Tensor:

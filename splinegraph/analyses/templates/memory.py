@@ -11,6 +11,7 @@ from torch import Tensor
 
 from splinegraph.analyses.templates.local import Local, centered, checked_labels, cosine, local_templates
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError, ShapeError
 
 __all__ = ["Memorization", "UpdateBalance", "memorization", "update_balance"]
@@ -51,6 +52,9 @@ class Memorization:
     def __repr__(self) -> str:
         told = [f"{name} {value:.3f}" for name, value in self._means().items() if value is not None]
         return f"<Memorization: {len(self.own)} samples, mean cosines {', '.join(told) or 'undefined'}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def _means(self) -> dict[str, float | None]:
         held_out = None if self.held_out is None else _mean(self.held_out)
@@ -189,6 +193,9 @@ class UpdateBalance:
         return (
             f"<UpdateBalance: right {float(self.right.mean()):+.3g}, each wrong class {float(self.wrong.mean()):+.3g}>"
         )
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types: means."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses.templates.local import checked_labels
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError, ShapeError, require_whole
 
 __all__ = ["OptimalTemplates", "optimal_templates"]
@@ -52,6 +53,9 @@ class OptimalTemplates:
         return (
             f"<OptimalTemplates: {samples} inputs, {classes} classes, {how}, mean loss {float(self.loss.mean()):.3g}>"
         )
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def rows(self) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from splinegraph.analyses.templates.scores import SCORES, TemplateScores
+from splinegraph.core.notebook import card
 from splinegraph.data.near import near
 from splinegraph.errors import DataError, SplineGraphError
 
@@ -114,6 +115,9 @@ class TemplateRanking:
         best = self.networks[0]
         told = "no score" if best.mean is None else f"{best.mean:.3g}"
         return f"<TemplateRanking by {self.by}: {len(self.networks)} networks, first {best.name} ({told})>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def agreement(self, outcomes: Mapping[str, float], *, level: float = 0.95, seed: int = 0) -> RankAgreement:
         """Return Kendall's tau between the mean score and outcomes, such as accuracies after training.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from splinegraph.analyses.templates.local import centered, checked_labels, local_templates
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError
 
 __all__ = ["SCORES", "Score", "TemplateScores", "template_scores"]
@@ -67,6 +68,9 @@ class TemplateScores:
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {value:.3g}" for name, value in self.values.items() if value is not None)
         return f"<TemplateScores: {self.samples} samples, {told or 'none defined'}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""

@@ -17,6 +17,7 @@ from splinegraph.analyses.provenance import Provenance
 from splinegraph.analyses.templates.comparison import TemplateComparison, compared
 from splinegraph.analyses.templates.local import centered, checked_labels, class_count, cosine, require_room
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError
 
 __all__ = ["Templates", "templates"]
@@ -62,6 +63,11 @@ class Templates:
 
     def __repr__(self) -> str:
         return f"<Templates: {len(self)} inputs, {len(self.classes)} classes, {self.kind}>"
+
+    def _repr_html_(self) -> str:
+        from splinegraph.analyses.templates.thumbnails import thumbnail
+
+        return card(self, picture=thumbnail(self))
 
     @property
     def kind(self) -> str:

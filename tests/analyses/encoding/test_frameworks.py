@@ -1,4 +1,7 @@
-"""Table 3 of the paper: every code beside a theorem, brute force, cvxpy or scikit-learn; and what is printed wrong."""
+"""Table 3 of the paper: every code beside a theorem, brute force, cvxpy or scikit-learn; and what is printed wrong.
+
+scikit-learn is imported where it is used: it is slow, and every worker of pytest-xdist imports this file.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ import cvxpy as cp
 import numpy as np
 import pytest
 import torch
-from sklearn.decomposition import NMF, PCA, SparseCoder
 from torch import Tensor
 
 from splinegraph.analyses.encoding import frameworks as fw
@@ -30,6 +32,8 @@ def orthonormal(size: int = 6) -> Tensor:
 
 
 def test_the_loss_of_principal_components_is_the_tail_of_the_singular_values(X: Tensor) -> None:
+    from sklearn.decomposition import PCA
+
     s = torch.linalg.svdvals(X)
     for k in range(1, 7):
         assert fw.pca(X, k).objective == pytest.approx(float(s[k:].square().sum()), abs=1e-12)
@@ -56,6 +60,8 @@ def test_sparse_codes_are_least_by_a_proof_and_by_cvxpy(X: Tensor, penalty: floa
 
 
 def test_sparse_codes_are_those_of_scikit_learn(X: Tensor) -> None:
+    from sklearn.decomposition import SparseCoder
+
     W = atoms(15)
     W = W / W.norm(dim=1, keepdim=True)
     coder = SparseCoder(W.numpy(), transform_algorithm="lasso_lars", transform_alpha=0.25)
@@ -97,6 +103,8 @@ def test_hard_thresholding_has_the_least_loss_with_so_many_coefficients(X: Tenso
 
 
 def test_nonnegative_factors(X: Tensor) -> None:
+    from sklearn.decomposition import NMF
+
     truth = torch.rand(30, 3, dtype=torch.float64) @ torch.rand(3, 8, dtype=torch.float64)
     found = fw.nmf(truth, 3, steps=600)
     assert found.relative < 1e-5

@@ -16,7 +16,7 @@ from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import ShapeError, SplineGraphError
 from tests import zoo
 
-ONE = [name for name in zoo.ZOO if len(zoo.graph(name).inputs) == len(zoo.graph(name).outputs) == 1]
+ONE = zoo.SINGLE
 
 
 def affine(weight: Tensor, bias: Tensor | None = None) -> SplineGraph:

@@ -14,7 +14,7 @@ from splinegraph.errors import SplineGraphError
 from splinegraph.training.network.network import SplineNetwork
 from tests import zoo
 
-ONE = [name for name in zoo.ZOO if len(zoo.graph(name).inputs) == len(zoo.graph(name).outputs) == 1]
+ONE = zoo.SINGLE
 
 
 @pytest.mark.parametrize("name", ONE)

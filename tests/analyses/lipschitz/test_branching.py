@@ -23,6 +23,7 @@ from splinegraph.analyses.lipschitz.taking_apart import units
 from splinegraph.analyses.lipschitz.tree import check_tree
 from splinegraph.analyses.lipschitz.units import FREE, LEFT, RIGHT, Units
 from tests.analyses.regions.nets import mlp
+from tests.marks import few
 
 NORMS = (1, 2, math.inf)
 
@@ -72,7 +73,7 @@ def same(done: Branched, exact: float, tol: float = 1e-6) -> None:
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", few(range(2)))
 def test_meets_the_largest_norm_of_all_patterns_in_all_of_space(norm: float, seed: int) -> None:
     graph = small(seed, 2, 4, 3, 2, activation=(nn.ReLU, lambda: nn.LeakyReLU(-0.5))[seed])
     found = taken_apart(graph, Domain())
@@ -84,7 +85,7 @@ def test_meets_the_largest_norm_of_all_patterns_in_all_of_space(norm: float, see
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", few(range(2)))
 def test_meets_the_largest_norm_of_all_cells_of_a_box(norm: float, seed: int) -> None:
     graph = small(seed, 3, 5, 4, 2)
     domain = box_domain(graph, 1.0)
@@ -194,7 +195,7 @@ def test_accuracy_of_branches_does_not_matter(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("radius", [None, 0.5])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", few(range(3)))
 def test_sides_agree_with_a_linear_program(radius: float | None, seed: int) -> None:
     from scipy.optimize import linprog
 

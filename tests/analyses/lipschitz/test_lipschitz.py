@@ -20,6 +20,7 @@ from splinegraph.analyses.lipschitz.sdp.interior import solve, start
 from splinegraph.analyses.lipschitz.taking_apart import units
 from splinegraph.errors import DomainError, SplineGraphError
 from tests.analyses.regions.nets import mlp
+from tests.marks import few
 
 ACTIVATIONS: tuple[Callable[[], nn.Module], ...] = (
     nn.ReLU, lambda: nn.LeakyReLU(0.3), nn.Hardtanh, nn.Tanh, nn.GELU, lambda: nn.LeakyReLU(-1.5),
@@ -114,7 +115,7 @@ def test_kinks_are_no_witnesses() -> None:
 # soundness
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", few(range(3)))
 @pytest.mark.parametrize("radius", [None, 0.2])
 @pytest.mark.parametrize("norm", [1, 2, math.inf])
 def test_lies_between_samples_and_the_upper_end(seed: int, radius: float | None, norm: float) -> None:

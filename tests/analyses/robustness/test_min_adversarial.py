@@ -17,6 +17,7 @@ from splinegraph.analyses.robustness.adversarial import AdversarialDistance, min
 from splinegraph.analyses.robustness.goal import Goal, solve
 from splinegraph.analyses.robustness.search import Search
 from splinegraph.errors import DomainError, ShapeError, SplineGraphError
+from tests.marks import few_rows
 
 NORMS = (2, math.inf)
 
@@ -44,7 +45,7 @@ def on_grid(graph: sg.SplineGraph, x: torch.Tensor, norm: float, radius: float, 
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize(("widths", "seed"), [((2, 8, 8, 3), 0), ((2, 12, 2), 3)])
+@pytest.mark.parametrize(("widths", "seed"), few_rows([((2, 8, 8, 3), 0), ((2, 12, 2), 3)]))
 def test_grid_finds_nothing_nearer_and_something_as_near(norm: float, widths: tuple[int, ...], seed: int) -> None:
     graph = mlp(*widths, seed=seed)
     for x in torch.randn(1, widths[0], dtype=torch.float64):

@@ -22,6 +22,7 @@ from splinegraph.analyses.regions.chords.slopes import slopes
 from splinegraph.analyses.regions.tolerances import SAME_MAP
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import DomainError, ShapeError
 
 __all__ = ["Chords", "chords", "segment_cells"]
@@ -69,6 +70,9 @@ class Chords:
     def __repr__(self) -> str:
         part = "" if self.complete else ", incomplete"
         return f"<Chords: {len(self)} segments, {len(self.packed)} cells crossed{part}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def of(self, i: int) -> Floats:
         """Return the breakpoints of segment i, both ends included."""

@@ -22,10 +22,10 @@ from splinegraph.analyses.regions.figures.colors import (
     wheel,
 )
 from splinegraph.analyses.regions.figures.faces import Faces, class_pieces, winners
+from splinegraph.analyses.regions.figures.painting import LABELED, fill, line_width, polylines, scatter
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.path import Path
 
     from splinegraph.analyses.regions.partition.partition import Partition
 
@@ -36,15 +36,8 @@ Color = Literal["class", "norm", "region"]
 RASTER = 20_000
 """More faces than this are an image inside a vector figure: the lines and the text stay lines and text."""
 
-
-LABELED = 30
-"""Up to so many points are labeled."""
-
 GRID = 48
 """Points on each side of the grid on which the places of the classes' numbers are looked for."""
-
-TOGETHER = 128
-"""Polygons and lines in one path: a path each makes large files, one path of all takes long to draw."""
 
 THINNEST = 0.03
 """Lines that would be thinner, in points, are left out."""
@@ -72,65 +65,17 @@ def draw_plane(
         _number(ax, _places(partition, points))
     many = len(faces) > RASTER
     ax.set_facecolor(MISSING)
-    _fill(ax, shown, raster=many)
-    width = _line_width(ax, len(faces))
+    fill(ax, shown.corners, shown.colors, raster=many)
+    width = line_width(ax, len(faces))
     if width > THINNEST:
-        _draw(ax, _sides(partition, faces), "#2C2C38", width, zorder=2, alpha=0.6, rasterized=many)
+        polylines(ax, _sides(partition, faces), "#2C2C38", width, zorder=2, alpha=0.6, rasterized=many)
     if shown.boundary is not None and len(shown.boundary):
-        _draw(ax, shown.boundary, "white", 3.0, zorder=3)
-        _draw(ax, shown.boundary, BOUNDARY, 1.5, zorder=4)
+        polylines(ax, shown.boundary, "white", 3.0, zorder=3)
+        polylines(ax, shown.boundary, BOUNDARY, 1.5, zorder=4)
     _frame(ax, partition)
     _explain(ax, shown)
     if points is not None and len(points):
-        _points(ax, points, labels)
-
-
-def _line_width(ax: Axes, faces: int) -> float:
-    """Return how wide lines between cells are, in points: the more cells the thinner."""
-    side = 72 * min(ax.get_window_extent().width, ax.get_window_extent().height) / ax.figure.dpi
-    return float(np.clip(0.035 * side / np.sqrt(max(faces, 1)), 0.0, 0.7))
-
-
-def _fill(ax: Axes, shown: Shown, *, raster: bool) -> None:
-    """Draw polygons: those of one color share paths, which keeps files small; or as an image."""
-    from matplotlib.collections import PolyCollection
-    from matplotlib.patches import PathPatch
-
-    if raster:
-        how: dict[str, Any] = {"edgecolors": "none", "antialiaseds": False, "rasterized": True}
-        ax.add_collection(PolyCollection(shown.corners, facecolors=shown.colors, zorder=1, **how), autolim=False)
-        return
-    colors, which = np.unique(shown.colors, axis=0, return_inverse=True)
-    order = np.argsort(which.reshape(-1), kind="stable")
-    for color, places in zip(colors, np.split(order, np.cumsum(np.bincount(which.reshape(-1)))[:-1]), strict=True):
-        for start in range(0, len(places), TOGETHER):
-            path = _path([shown.corners[i] for i in places[start : start + TOGETHER].tolist()], closed=True)
-            # the rim covers the hair-lines that antialiasing leaves between neighbors
-            ax.add_patch(PathPatch(path, facecolor=color, edgecolor=color, linewidth=0.15, zorder=1))
-
-
-def _draw(ax: Axes, lines: Sequence[Floats] | Floats, color: str, width: float, **how: Any) -> None:
-    from matplotlib.patches import PathPatch
-
-    for start in range(0, len(lines), TOGETHER):
-        path = _path(lines[start : start + TOGETHER])
-        ax.add_patch(PathPatch(path, fill=False, edgecolor=color, linewidth=width, capstyle="round", **how))
-
-
-def _path(lines: Sequence[Floats] | Floats, *, closed: bool = False) -> Path:
-    """Return many lines as one path."""
-    from matplotlib.path import Path
-
-    lengths = np.array([len(line) for line in lines])
-    if closed:
-        lines = [np.concatenate([line, line[:1]]) for line in lines]
-        lengths = lengths + 1
-    kinds = np.full(int(lengths.sum()), Path.LINETO, dtype=np.uint8)
-    kinds[np.cumsum(lengths)[:-1]] = Path.MOVETO
-    kinds[0] = Path.MOVETO
-    if closed:
-        kinds[np.cumsum(lengths) - 1] = Path.CLOSEPOLY
-    return Path(np.concatenate(list(lines)), kinds)
+        scatter(ax, points, labels)
 
 
 def _sides(partition: Partition, faces: Faces) -> Sequence[Floats] | Floats:
@@ -259,21 +204,4 @@ def _explain(ax: Axes, shown: Shown) -> None:
         ax.legend(
             handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1.0), borderaxespad=0.0, frameon=False, fontsize=8,
             labelcolor=INK, handlelength=1.1, handleheight=1.1,
-        )  # fmt: skip
-
-
-def _points(ax: Axes, points: Floats, labels: Sequence[str] | None) -> None:
-    from matplotlib.patheffects import withStroke
-
-    few = len(points) <= LABELED
-    ax.scatter(
-        points[:, 0], points[:, 1], s=42 if few else 9, c="white", edgecolors="black", linewidths=1.2 if few else 0.5,
-        zorder=6, clip_on=not few,
-    )  # fmt: skip
-    if labels is None or not few:
-        return
-    for (x, y), text in zip(points, labels, strict=True):
-        ax.annotate(
-            text, (x, y), (0, 8), textcoords="offset points", ha="center", va="bottom", fontsize=8, color=INK,
-            path_effects=[withStroke(linewidth=2.5, foreground="white")], zorder=7, parse_math=False,
         )  # fmt: skip

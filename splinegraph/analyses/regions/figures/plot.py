@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from torch import Tensor
 
-from splinegraph.analyses.canvas import blank
+from splinegraph.analyses.canvas import blank, inline
 from splinegraph.analyses.regions.cells import Floats
 from splinegraph.analyses.regions.figures.colors import INK
 from splinegraph.analyses.regions.figures.histograms import draw_histograms
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from splinegraph.analyses.regions.partition.partition import Partition
 
-__all__ = ["plot_histograms", "plot_partition"]
+__all__ = ["plot_histograms", "plot_partition", "thumbnail"]
+
+SMALL = 2_000
+"""Cells up to which a partition is drawn wherever it is shown."""
 
 ON_PLANE = 1e-6
 """Data are drawn if they lie in the plane up to this, relative to the domain's size."""
@@ -131,3 +134,10 @@ def _on(partition: Partition, data: Tensor | Sequence[Tensor] | None) -> tuple[F
     near = chart.contains(t, slack=ON_PLANE * size) & (off <= ON_PLANE * max(size, 1.0))
     kept = torch.nonzero(near)[:, 0].tolist()
     return np.asarray(t[kept].numpy()), kept
+
+
+def thumbnail(partition: Partition) -> str:
+    """Return a small figure of a partition of a plane as a data URI; '' where there is none, or it takes long."""
+    if partition.dim != 2 or not 0 < partition.count <= SMALL:
+        return ""
+    return inline(lambda: plot_partition(partition, blank(4.6, 3.6).add_subplot()))

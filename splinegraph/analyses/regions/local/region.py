@@ -21,6 +21,7 @@ from splinegraph.core.domains.chart import Chart, chart_of
 from splinegraph.core.domains.polytope import Polytope
 from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.core.linearization import ties
+from splinegraph.core.notebook import card
 from splinegraph.errors import DomainError, ShapeError
 
 __all__ = ["Condition", "LocalRegion", "local_region"]
@@ -97,6 +98,9 @@ class LocalRegion:
         found = ", ".join(f"l{norm:g} {bound.lower:.4g} to {bound.upper:.4g}" for norm, bound in self.distance.items())
         part = "" if self.complete else f", {self.done} of {self.total} conditions"
         return f"<LocalRegion: boundary at {found}{part}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def complete(self) -> bool:

@@ -13,6 +13,7 @@ from splinegraph.analyses.provenance import Provenance
 from splinegraph.analyses.regions.cells import Cells
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 
 if TYPE_CHECKING:
     import networkx
@@ -77,6 +78,9 @@ class Neighborhood:
         state = "complete" if self.complete else f"{self.left} cells left"
         reach = int(self.hops.max(initial=0))
         return f"<Neighborhood: {len(self)} cells within {reach} hops, {len(self.edges)} facets, {state}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     @property
     def patterns(self) -> ActivationPattern:

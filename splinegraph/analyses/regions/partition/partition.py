@@ -26,6 +26,7 @@ from splinegraph.analyses.regions.partition.lookup import CodeIndex
 from splinegraph.analyses.regions.partition.maps import Maps, classes_of, evaluate, maps_of, norms_of
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -143,6 +144,11 @@ class Partition:
         checks = "not verified" if self.verified is None else self.verified.summary
         checks += ", stale" if self.stale else ""
         return f"<Partition of {self.graph.name}: {self.count} cells, D = {self.dim}, {state}, {checks}>"
+
+    def _repr_html_(self) -> str:
+        from splinegraph.analyses.regions.figures.plot import thumbnail
+
+        return card(self, picture=thumbnail(self))
 
     @property
     def dim(self) -> int:

@@ -20,6 +20,7 @@ from splinegraph.analyses.regions.sampling.points import Where, blocks, choose
 from splinegraph.core.bound import Bound
 from splinegraph.core.domains.chart import chart_of
 from splinegraph.core.graph import SplineGraph, require_graph
+from splinegraph.core.notebook import card
 from splinegraph.errors import ShapeError, require_seed
 
 __all__ = ["RegionSample", "sample_regions"]
@@ -98,6 +99,9 @@ class RegionSample:
             f"<RegionSample: at least {self.count} cells seen by {self.n} points ({self.where}); estimates: "
             f"mass seen {self.mass_seen:.4g}, Chao1 {self.chao1:.6g}>"
         )
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-safe summary; every number says what it is."""

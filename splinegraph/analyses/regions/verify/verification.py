@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from splinegraph.core.notebook import card
+
 __all__ = ["Check", "Status", "Verification"]
 
 Status = Literal["passed", "failed", "not run"]
@@ -110,6 +112,9 @@ class Verification:
 
     def __repr__(self) -> str:
         return f"<Verification ({self.level}): {self.summary}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def __str__(self) -> str:
         return "\n".join(f"{check.status:8}{check.name}: {check.detail}" for check in self.checks)

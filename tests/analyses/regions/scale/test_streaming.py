@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,22 +13,35 @@ import pytest
 import torch
 
 import splinegraph as sg
-from splinegraph.analyses.regions.cells import code_layers
+from splinegraph.analyses.regions.cells import Cells, code_layers
 from splinegraph.analyses.regions.scale import streaming
 from splinegraph.analyses.regions.scale.distribute import Harvest, Tick
 from splinegraph.analyses.regions.scale.session import Sharing, begun_with, search_shared
 from splinegraph.analyses.regions.scale.store import Folder
 from splinegraph.analyses.regions.scale.streaming import stream_shared
 from splinegraph.analyses.regions.stream.stream import stream
-from splinegraph.core.domains.chart import chart_of
+from splinegraph.core.domains.chart import Chart, chart_of
+from splinegraph.core.graph import SplineGraph
 from splinegraph.errors import DataError
 from tests.analyses.regions.nets import mlp
 
-GRAPH = sg.trace(mlp(2, 24, 24, 3, seed=0), torch.zeros(1, 2, dtype=torch.float64))
 BOX = sg.Box(torch.full((2,), -2.0), torch.full((2,), 2.0))
-CHART = chart_of(GRAPH, BOX)
-WHOLE = stream(GRAPH, CHART).cells
 FLAW = "cells may be missing"
+
+
+@functools.cache
+def graph() -> SplineGraph:
+    return sg.trace(mlp(2, 24, 24, 3, seed=0), torch.zeros(1, 2, dtype=torch.float64))
+
+
+@functools.cache
+def chart() -> Chart:
+    return chart_of(graph(), BOX)
+
+
+@functools.cache
+def whole() -> Cells:
+    return stream(graph(), chart()).cells
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +53,7 @@ def _at_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(sharing: Sharing, flaws: Callable[[Any], list[str]] = lambda found: [], **how: Any) -> Harvest:
-    return stream_shared(GRAPH, CHART, code_layers(GRAPH), sharing, flaws=flaws, **how)[1]
+    return stream_shared(graph(), chart(), code_layers(graph()), sharing, flaws=flaws, **how)[1]
 
 
 def after(cells: int, do: Callable[[], None]) -> Callable[[Tick], None]:
@@ -62,14 +76,14 @@ def die() -> None:
 def same(harvest: Harvest) -> bool:
     cells = harvest.cells
     return cells is not None and all(
-        np.array_equal(getattr(cells, name), getattr(WHOLE, name)) for name in ("packed", "points", "radii")
+        np.array_equal(getattr(cells, name), getattr(whole(), name)) for name in ("packed", "points", "radii")
     )
 
 
 def test_an_interrupt_keeps_what_was_found(tmp_path: Path) -> None:
     first = run(Sharing(folder=tmp_path, progress=after(100, interrupt)))
     assert first.interrupted
-    assert 100 < first.count < len(WHOLE)
+    assert 100 < first.count < len(whole())
     assert not first.complete
     assert begun_with(Sharing(folder=tmp_path)) == "stream"
     rest = run(Sharing(folder=tmp_path, resume=True))
@@ -89,7 +103,7 @@ def test_a_stream_that_dies_loses_nothing_that_was_stored(tmp_path: Path) -> Non
 def test_a_limit_counts_earlier_sessions(tmp_path: Path) -> None:
     asked = {50: False, 60: True, 120: True, None: True}
     counts = [run(Sharing(folder=tmp_path, resume=resume), limit=limit).count for limit, resume in asked.items()]
-    assert counts == [50, 60, 120, len(WHOLE)]
+    assert counts == [50, 60, 120, len(whole())]
 
 
 def test_what_may_be_missing_once_may_be_missing_ever_after(tmp_path: Path) -> None:
@@ -101,7 +115,7 @@ def test_what_may_be_missing_once_may_be_missing_ever_after(tmp_path: Path) -> N
 
 
 def test_a_stream_does_not_go_on_from_a_search(tmp_path: Path) -> None:
-    search_shared(GRAPH, CHART, code_layers(GRAPH), Sharing(folder=tmp_path), limit=9)
+    search_shared(graph(), chart(), code_layers(graph()), Sharing(folder=tmp_path), limit=9)
     assert begun_with(Sharing(folder=tmp_path)) == "search"
     with pytest.raises(DataError, match="regions of another method"):
         run(Sharing(folder=tmp_path, resume=True))
@@ -117,9 +131,9 @@ def test_an_interrupt_in_python_gives_a_partition_to_go_on_from(monkeypatch: pyt
 
     with monkeypatch.context() as patch:
         patch.setattr(streaming._Watch, "__call__", interrupted)
-        part = sg.enumerate_regions(GRAPH, BOX, method="stream")
+        part = sg.enumerate_regions(graph(), BOX, method="stream")
     assert not part.complete
     assert any("interrupted" in note for note in part.notes)
-    rest = sg.enumerate_regions(GRAPH, BOX, resume=part)
+    rest = sg.enumerate_regions(graph(), BOX, resume=part)
     assert rest.complete
-    assert np.array_equal(rest.packed, WHOLE.packed)
+    assert np.array_equal(rest.packed, whole().packed)
