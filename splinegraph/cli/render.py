@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from splinegraph.analyses.report.activation import ActivationSection
+from splinegraph.analyses.report.checks import ChecksSection
 from splinegraph.analyses.report.convexity import ConvexitySection
 from splinegraph.analyses.report.encoding import EncodingSection
 from splinegraph.analyses.report.graph import GraphSection, InputsSection, NodeRow
@@ -23,10 +24,11 @@ from splinegraph.analyses.report.templates import TemplatesSection
 from splinegraph.analyses.report.units import CodesSection, LayerUnits, UnitsSection
 from splinegraph.analyses.report.values import Failed, Section, plural
 from splinegraph.cli.render_activation import render_activation
+from splinegraph.cli.render_checks import render_checks
 from splinegraph.cli.render_encoding import render_encoding
 from splinegraph.cli.render_measures import render_measures
 from splinegraph.cli.render_paths import render_paths
-from splinegraph.cli.render_pieces import WIDE, fill, footnote, section_title, text_table
+from splinegraph.cli.render_pieces import WIDE, fill, footnote, named, placed, section_title, text_table
 from splinegraph.cli.render_separation import render_separation
 from splinegraph.cli.render_templates import render_templates
 
@@ -50,7 +52,8 @@ def render(report: Report, *, saved: bool = False, console: Console | None = Non
         else:
             section_title(console, name, section.headline)
     if not report.complete:
-        why = "interrupted" if report.interrupted else "some sections failed"
+        failed = any(isinstance(section, Failed) for section in report.sections.values())
+        why = "interrupted" if report.interrupted else "some sections failed" if failed else "a check failed"
         console.print(Text(f"\n{why}: this report is incomplete", style="bold red"))
 
 
@@ -82,7 +85,8 @@ def render_graph(console: Console, section: GraphSection, hint: str = "") -> Non
     def cells(row: NodeRow) -> list[Any]:
         style = "" if row.kind in ("exact", "") else "yellow"
         step = "" if row.step is None else f" t={row.step}"
-        found = [row.name, row.operator, row.shape, Text(row.kind, style=style), row.module + step]
+        found: list[Any] = [named(console, row.name), row.operator, row.shape]
+        found += [Text(row.kind, style=style), placed(console, row.module + step)]
         return [*found, row.source] if wide else found
 
     fill(console, table, section.nodes, cells, hint)
@@ -104,7 +108,7 @@ def _units(console: Console, section: UnitsSection, hint: str) -> None:
     def cells(layer: LayerUnits) -> list[Any]:
         pieces = str(layer.pieces) if layer.pieces else "∞"
         counts = [Text(str(n), style="yellow" if n else "dim") for n in (layer.dead, layer.always_on)]
-        return [layer.name, *[layer.operator] * wide, str(layer.units), pieces, *counts, _shares(layer)]
+        return [named(console, layer.name), *[layer.operator] * wide, str(layer.units), pieces, *counts, _shares(layer)]
 
     fill(console, table, section.layers, cells, hint)
     if section.dead or section.always_on:
@@ -182,6 +186,7 @@ RENDERERS: dict[type[Section], Callable[[Console, Any, str], None]] = {
     LipschitzSection: _lipschitz,
     ConvexitySection: _convexity,
     ActivationSection: render_activation,
+    ChecksSection: render_checks,
     EncodingSection: render_encoding,
     MeasuresSection: render_measures,
     PathsSection: render_paths,

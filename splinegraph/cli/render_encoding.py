@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from splinegraph.analyses.report.encoding import EncodedSample, EncodingSection, ReconstructedLayer
-from splinegraph.cli.render_pieces import fill, footnote, section_title, text_table
+from splinegraph.cli.render_pieces import fill, footnote, named, placed, section_title, text_table
 
 __all__ = ["render_encoding"]
 
@@ -19,7 +19,7 @@ def render_encoding(console: Console, section: EncodingSection, hint: str) -> No
     fill(console, table, section.rows, _sample, hint)
     if section.layers:
         table = text_table(["layer", "module"], ["size", "layer from f", "x from layer"])
-        fill(console, table, section.layers, _layer, hint)
+        fill(console, table, section.layers, lambda row: _layer(console, row), hint)
     footnote(console, "errors: squared, relative to the squared norm; free: dimensions that A does not see")
 
 
@@ -30,5 +30,11 @@ def _sample(row: EncodedSample) -> list[str]:
     return [str(row.sample), rank, "?" if row.free is None else str(row.free), only, *numbers]
 
 
-def _layer(row: ReconstructedLayer) -> list[str]:
-    return [row.name, row.module, str(row.size), f"{row.above:.3g}", f"{row.below:.3g}"]
+def _layer(console: Console, row: ReconstructedLayer) -> list[str]:
+    return [
+        named(console, row.name),
+        placed(console, row.module),
+        str(row.size),
+        f"{row.above:.3g}",
+        f"{row.below:.3g}",
+    ]

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from splinegraph.analyses.report.paths import PathFamily, PathsSection
 from splinegraph.analyses.report.values import plural
-from splinegraph.cli.render_pieces import fill, footnote, section_title, text_table
+from splinegraph.cli.render_pieces import fill, footnote, placed, section_title, text_table
 
 __all__ = ["render_paths"]
 
@@ -20,7 +20,7 @@ def render_paths(console: Console, section: PathsSection, hint: str) -> None:
     for heading, rows in ((families, section.families), ("through branch", section.blocks)):
         if rows:
             table = text_table([heading], ["paths", "share", "from inputs", "from biases", "|template|"])
-            fill(console, table, rows, _cells, hint)
+            fill(console, table, rows, lambda row: _cells(console, row), hint)
     samples = plural(section.samples, "sample")
     overlap = "; paths through a branch may pass others too" * bool(section.blocks)
     footnote(
@@ -29,7 +29,7 @@ def render_paths(console: Console, section: PathsSection, hint: str) -> None:
     )
 
 
-def _cells(row: PathFamily) -> list[str]:
+def _cells(console: Console, row: PathFamily) -> list[str]:
     paths = "" if row.paths is None else f"{row.paths:,}"
     numbers = [f"{number:.4g}" for number in (row.inputs, row.biases, row.norm)]
-    return [row.name, paths, f"{100 * row.share:.0f} %", *numbers]
+    return [placed(console, row.name), paths, f"{100 * row.share:.0f} %", *numbers]

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["ROWS", "WIDE", "fill", "footnote", "section_title", "text_table"]
+__all__ = ["ROWS", "WIDE", "fill", "footnote", "named", "placed", "section_title", "text_table"]
 
 ROWS = 40
 """Longest table; a longer one is cut in the middle."""
@@ -34,6 +34,27 @@ def section_title(console: Console, name: str, text: str, style: str = "") -> No
 def footnote(console: Console, text: str) -> None:
     """Print what a table's headings mean, indented as the table is."""
     console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2), expand=False))
+
+
+def placed(console: Console, path: str) -> str:
+    """Return a module path, without its first parts where the terminal is too narrow for it.
+
+    Examples
+    --------
+    >>> placed(Console(width=80), "bert.encoder.layer.0.attention.self.query")
+    '…0.attention.self.query'
+    """
+    room = max(console.width // 3, 20)
+    if len(path) <= room:
+        return path
+    tail = path[-room + 1 :]
+    return "…" + (tail.partition(".")[2] or tail)
+
+
+def named(console: Console, name: str) -> str:
+    """Return a node's name, without its middle where the terminal is too narrow for it: its end tells it apart."""
+    room = max(console.width // 4, 16)
+    return name if len(name) <= room else f"{name[: room // 2]}…{name[-(room - room // 2 - 1) :]}"
 
 
 def text_table(left: Sequence[str], right: Sequence[str] = (), last: Sequence[str] = ()) -> Table:
