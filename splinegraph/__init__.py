@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from splinegraph.analyses.regions.sampling.sample import RegionSample, sample_regions
     from splinegraph.analyses.regions.verify.verification import Verification
     from splinegraph.analyses.report.compare import Comparison, compare
+    from splinegraph.analyses.report.reading import read_report
     from splinegraph.analyses.report.report import Report, analyze
     from splinegraph.analyses.robustness.adversarial import AdversarialDistance, min_adversarial
     from splinegraph.analyses.robustness.penalty import ContractionPenalty, contraction_penalty
@@ -84,10 +85,12 @@ if TYPE_CHECKING:
     from splinegraph.data.reading import read_data
     from splinegraph.data.source import DataSource
     from splinegraph.errors import SplineGraphError
+    from splinegraph.export.files import save_report
     from splinegraph.export.graphs.figure import plot_graph, save_figure
     from splinegraph.export.graphs.gexf import write_gexf
     from splinegraph.export.graphs.graphml import write_graphml
     from splinegraph.export.graphs.node_link import write_json
+    from splinegraph.export.html.page import write_html
     from splinegraph.splines import AffineSpline, Spline1d, SplineSpace
     from splinegraph.tracers.loading.preprocessing import logits, normalized
     from splinegraph.tracers.loading.target import load
@@ -213,10 +216,12 @@ __all__ = [
     "preimage",
     "read_data",
     "read_onnx",
+    "read_report",
     "reconstruct_layers",
     "rotations",
     "sample_regions",
     "save_figure",
+    "save_report",
     "sensitivity_ratio",
     "separable_layers",
     "separation",
@@ -236,6 +241,7 @@ __all__ = [
     "update_balance",
     "write_gexf",
     "write_graphml",
+    "write_html",
     "write_json",
 ]
 
@@ -278,6 +284,7 @@ _WHERE = {
     "analyses.regions.sampling.sample": ("RegionSample", "sample_regions"),
     "analyses.regions.verify.verification": ("Verification",),
     "analyses.report.compare": ("Comparison", "compare"),
+    "analyses.report.reading": ("read_report",),
     "analyses.report.report": ("Report", "analyze"),
     "analyses.robustness.adversarial": ("AdversarialDistance", "min_adversarial"),
     "analyses.robustness.penalty": ("ContractionPenalty", "contraction_penalty"),
@@ -307,7 +314,9 @@ _WHERE = {
     "data.reading": ("read_data",),
     "data.source": ("DataSource",),
     "errors": ("SplineGraphError",),
+    "export.files": ("save_report",),
     "export.graphs": ("plot_graph", "save_figure", "write_gexf", "write_graphml", "write_json"),
+    "export.html.page": ("write_html",),
     "splines": ("AffineSpline", "Spline1d", "SplineSpace"),
     "tracers.loading.preprocessing": ("logits", "normalized"),
     "tracers.loading.target": ("load",),

@@ -26,7 +26,7 @@ __all__ = ["analyze", "perform"]
 @output_options
 @click.pass_context
 def analyze(
-    ctx: click.Context, /, out: Path | None, json_to: str | None, quiet: bool, trust: bool, **asked: Any
+    ctx: click.Context, /, out: Path | None, figures: bool, json_to: str | None, quiet: bool, trust: bool, **asked: Any
 ) -> None:  # fmt: skip
     """Report on a network.
 
@@ -35,17 +35,17 @@ def analyze(
     and convexity, and the paper's analyses. A section on the first samples only, or left out, says so.
 
     Sections: graph, inputs, units, codes, boundary, maps, regions, lipschitz, convexity, activation, templates,
-    encoding, measures, separation, paths.
+    encoding, measures, separation, paths, checks.
 
-    Exit codes: 0 complete, 1 a section failed, 2 bad input.
+    Exit codes: 0 complete, 1 a section or a check failed, 2 bad input.
 
     \b
     Examples:
       splinegraph analyze model.py --input-shape 1,28,28
-      splinegraph analyze net.py:Net --weights net.safetensors --data test.npz --out report/
-      splinegraph analyze model.onnx --data photos/ --mean 0.5 --std 0.25 --json - | jq .sections.units
+      splinegraph analyze net.py:Net --weights net.pt --data x.npz --out report/
+      splinegraph analyze model.onnx --data photos/ --json - | jq .sections.units
     """
-    from splinegraph.cli.output import deliver, prepare, results_on_stdout, wrote
+    from splinegraph.cli.output import deliver, prepare, results_on_stdout, tell_files
     from splinegraph.cli.render import render
     from splinegraph.cli.request import Request
 
@@ -55,12 +55,11 @@ def analyze(
             Request(**asked), trust=trust, command=ctx.command_path, quiet=quiet, kept=bool(out or json_to)
         )
         # to disk first: nothing is lost if nobody reads the terminal to the end
-        files = deliver(report, report.to_dict(), out, json_to, write)
+        files, failed = deliver(report, report.to_dict(), out, json_to, write, figures=figures, quiet=quiet)
     if not quiet and json_to != "-":
         render(report, saved=out is not None)
-    for path in files:
-        click.echo(wrote(path), err=json_to == "-")
-    ctx.exit(0 if report.complete else 1)
+    tell_files(files, failed, err=json_to == "-")
+    ctx.exit(0 if report.complete and not failed else 1)
 
 
 def perform(request: Request, *, trust: bool, command: str, quiet: bool, kept: bool) -> Report:

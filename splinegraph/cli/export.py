@@ -57,7 +57,8 @@ def export(ctx: click.Context, /, graph: str, form: str | None, out: Path, trust
     Examples:
       splinegraph export model.py --out net.gexf
       splinegraph export model.onnx --out net.svg
-      splinegraph export model.py --graph activation --data digits.npz --coarsen clusters-16 --out cells.gexf
+      splinegraph export model.py --graph activation --data digits.npz \\
+          --coarsen clusters-16 --out cells.gexf
     """
     from splinegraph.cli.opening import open_graph
     from splinegraph.cli.progress import stages

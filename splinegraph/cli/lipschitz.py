@@ -62,8 +62,8 @@ def lipschitz(
     Examples:
       splinegraph lipschitz net.py
       splinegraph lipschitz model.onnx --norm inf --box -1 1 --certify
-      splinegraph lipschitz model.py --box-around x.npy 0.1 --budget 300 --out bound/
-      splinegraph lipschitz model.py --verify bound/certificate.npz
+      splinegraph lipschitz net.py --box-around x.npy 0.1 --budget 60 --out bound/
+      splinegraph lipschitz net.py --verify bound/certificate.npz
     """
     from splinegraph.cli.lipschitz_files import write_results
     from splinegraph.cli.lipschitz_table import render

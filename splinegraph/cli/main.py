@@ -15,10 +15,12 @@ import click
 
 from splinegraph.cli.analyze import analyze
 from splinegraph.cli.convexity import convexity
+from splinegraph.cli.doctor import doctor
 from splinegraph.cli.export import export
 from splinegraph.cli.lipschitz import lipschitz
 from splinegraph.cli.rank import rank
 from splinegraph.cli.regions import regions
+from splinegraph.cli.report import report
 from splinegraph.cli.rerun import rerun
 from splinegraph.cli.templates import templates
 from splinegraph.cli.trace import trace
@@ -41,7 +43,27 @@ class _FailedCheck(_BadInput):
     exit_code = 1
 
 
+PURPOSES = {
+    "All about a network": ("analyze", "report", "rerun"),
+    "One question": ("trace", "regions", "lipschitz", "convexity", "templates", "export"),
+    "Training": ("train", "rank"),
+    "This installation": ("doctor",),
+}
+"""The commands as the help lists them."""
+
+
 class _Group(click.Group):
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by purpose."""
+        named = {name for names in PURPOSES.values() for name in names}
+        others = {"Other commands": tuple(sorted(set(self.commands) - named))}
+        width = max(map(len, self.commands))
+        for purpose, names in (PURPOSES | others).items():
+            rows = [(name.ljust(width), self.commands[name].get_short_help_str(100)) for name in names]
+            if rows:
+                with formatter.section(purpose):
+                    formatter.write_dl(rows)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -66,6 +88,13 @@ def _warning(message: Warning | str, category: type[Warning], *place: object, **
 def main() -> None:
     """Open a PyTorch network as a composition of linear spline operators.
 
+    \b
+    To begin with:
+      splinegraph analyze model.py --input-shape 1,28,28 --out report/
+      splinegraph report report/
+
+    `splinegraph COMMAND --help` has the options of a command, and more examples.
+
     Exit codes: 0 complete, 1 partial result or failed check, 2 bad input.
     """
     for stream in (sys.stdout, sys.stderr):
@@ -74,5 +103,5 @@ def main() -> None:
     warnings.formatwarning = _warning
 
 
-for command in (analyze, regions, lipschitz, convexity, templates, train, rank, trace, export, rerun):
+for command in (analyze, report, regions, lipschitz, convexity, templates, train, rank, trace, export, rerun, doctor):
     main.add_command(command)

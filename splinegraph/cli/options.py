@@ -85,7 +85,8 @@ _MODEL = (
         help="What to look at where the model ends in a softmax: what goes into it, or what comes out.",
     ),
     click.option(
-        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of random inputs and weights."
+        "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, metavar="N",
+        help="Of random inputs and weights.",
     ),
 )  # fmt: skip
 
@@ -105,7 +106,11 @@ _SAMPLES = (
 )  # fmt: skip
 
 _OUTPUT = (
-    click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Write DIR/report.json."),
+    click.option(
+        "--out", type=click.Path(path_type=Path), metavar="DIR",
+        help="Write report.json, the page report.html and figures (SVG and PNG) to DIR.",
+    ),
+    click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures into DIR/figures."),
     click.option(
         "--json", "json_to", metavar="FILE",
         help="Write the result as JSON to a file; `-` is stdout, and then nothing else is printed there.",
@@ -119,8 +124,9 @@ weights and data are read without executing anything."""
 TARGET = (
     """\b
 TARGET is one of
-  file.py, file.py:attr  a torch.nn.Module, or a class or function that makes one; without attr
-                         `model`, `net`, get_model(), build_model(), or the only module in it
+  file.py, file.py:attr  a torch.nn.Module, or a class or function that makes
+                         one; without attr `model`, `net`, get_model(),
+                         build_model(), or the only module in it
   package.module:attr    the same in an installed package
   model.onnx             read with the onnx package
   model.pt2              a torch.export program; needs --trust

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,9 @@ from splinegraph.errors import one_line
 
 if TYPE_CHECKING:
     from splinegraph.analyses.report.report import Report
+    from splinegraph.export.files import PartlySavedError
 
-__all__ = ["deliver", "deliver_files", "prepare", "prepare_folder", "results_on_stdout", "wrote"]
+__all__ = ["deliver", "deliver_files", "prepare", "prepare_folder", "results_on_stdout", "tell_files", "wrote"]
 
 
 Write = Callable[[str], None]
@@ -61,12 +62,51 @@ def prepare_folder(folder: Path | None, json_to: str | None) -> None:
     prepare(folder, json_to)
 
 
-def deliver(report: Report, result: dict[str, Any], out: Path | None, json_to: str | None, write: Write) -> list[Path]:
-    """Write the report to its folder, and a result as JSON to where the user wants it; return the files."""
-    from splinegraph.export.files import save_report
+def deliver(
+    report: Report,
+    result: dict[str, Any],
+    out: Path | None,
+    json_to: str | None,
+    write: Write,
+    *,
+    figures: bool,
+    quiet: bool,
+) -> tuple[list[Path], PartlySavedError | None]:
+    """Write a report to its folder, and a result as JSON to where the user wants it.
 
-    files = [] if out is None else [save_report(report, out)]
-    return [*files, *_deliver_json(result, json_to, write)]
+    Returns
+    -------
+    list of Path
+        What was written.
+    PartlySavedError or None
+        If the page or a figure could not be.
+    """
+    from splinegraph.cli.progress import stages
+    from splinegraph.export.files import PartlySavedError, save_report
+
+    files: list[Path] = []
+    failed = None
+    if out is not None:
+        with stages(shown=not quiet) as progress:
+            try:
+                files = save_report(report, out, figures=figures, progress=progress)
+            except PartlySavedError as error:
+                files, failed = error.files, error
+    return [*files, *_deliver_json(result, json_to, write)], failed
+
+
+def tell_files(files: Sequence[Path], failed: PartlySavedError | None, *, err: bool) -> None:
+    """Print a line per file that was written, one for a folder's figures, and one for what could not be written."""
+    from splinegraph.export.files import FIGURES_FOLDER
+
+    drawn = [path for path in files if path.parent.name == FIGURES_FOLDER]
+    for path in files:
+        if path not in drawn:
+            click.echo(wrote(path), err=err)
+    if drawn:
+        click.echo(wrote(drawn[0].parent) + f" ({len(drawn)} files)", err=err)
+    if failed is not None:
+        click.echo(f"splinegraph: error: {failed}", err=True)
 
 
 def deliver_files(

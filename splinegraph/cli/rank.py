@@ -36,7 +36,10 @@ _WORK = (
         "--samples", type=click.IntRange(min=2), default=100, show_default=True, metavar="N",
         help="Training samples on which templates are looked at.",
     ),
-    click.option("--by", type=click.Choice(SHOWN), default=DEFAULT, show_default=True, help="The score."),
+    click.option(
+        "--by", type=click.Choice(SHOWN), default=DEFAULT, show_default=True, metavar="NAME",
+        help=f"The score: {', '.join(SHOWN[:-1])} or {SHOWN[-1]}.",
+    ),
     click.option(
         "--normalisation", default="paper", show_default=True, metavar="NAME", help="Of the images, as in `train`."
     ),
@@ -71,7 +74,7 @@ def rank(
     \b
     Examples:
       splinegraph rank small-cnn-mean small-cnn-max resnet3-16-max --seeds 5
-      splinegraph rank mine.py:net small-cnn-max --data mnist --by separation --out rank/
+      splinegraph rank mine.py:net small-cnn-max --by separation --out rank/
     """
     from splinegraph.cli.output import prepare_folder, results_on_stdout, wrote
     from splinegraph.cli.rank_work import ranked, render, write_results

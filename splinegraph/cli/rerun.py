@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -40,23 +39,26 @@ def _finite(ctx: click.Context, param: click.Parameter, given: float) -> float:
 @output_options
 @click.pass_context
 def rerun(
-    ctx: click.Context, report: Path, trust: bool, rtol: float, out: Path | None, json_to: str | None, quiet: bool
+    ctx: click.Context, report: Path, trust: bool, rtol: float, out: Path | None, figures: bool,
+    json_to: str | None, quiet: bool,
 ) -> None:
     """Repeat the analysis that a report.json records, and compare the two.
 
     Paths in the report are taken from the current folder, as they were typed. Files are told apart by their
-    SHA-256, folders by the names and sizes of their files, the weights by their own SHA-256. The exit code is
-    0 if both say the same, 1 if not.
+    SHA-256, folders by the names and sizes of their files, the weights by their own SHA-256. Of a report in an
+    older format only what it holds is compared. The exit code is 0 if both say the same, 1 if not.
 
     \b
-    Example:
+    Examples:
       splinegraph rerun report/report.json
+      splinegraph rerun report/report.json --rtol 1e-4 --out again/
     """
     from splinegraph.analyses.report.compare import compare
-    from splinegraph.cli.output import deliver, prepare, results_on_stdout, wrote
+    from splinegraph.analyses.report.reading import read_report
+    from splinegraph.cli.output import deliver, prepare, results_on_stdout, tell_files
 
     report = report / "report.json" if report.is_dir() else report
-    old = _read(report)
+    old = read_report(report, migrate=False)
     request = _request(old.get("request"), report)
     for target in (out and out / "report.json", json_to and Path(json_to)):
         if target and target.exists() and target.samefile(report):
@@ -65,12 +67,11 @@ def rerun(
     with results_on_stdout(only=json_to == "-") as write:
         new = perform(request, trust=trust, command=ctx.command_path, quiet=quiet, kept=True)
         comparison = compare(old, new.to_dict(), rtol=rtol)
-        files = deliver(new, comparison.to_dict(), out, json_to, write)
+        files, failed = deliver(new, comparison.to_dict(), out, json_to, write, figures=figures, quiet=quiet)
     if not quiet and json_to != "-":
         _show(comparison)
-    for path in files:
-        click.echo(wrote(path), err=json_to == "-")
-    ctx.exit(0 if comparison.same and new.complete else 1)
+    tell_files(files, failed, err=json_to == "-")
+    ctx.exit(0 if comparison.same and new.complete and not failed else 1)
 
 
 def _request(asked: object, path: Path) -> Request:
@@ -87,26 +88,6 @@ def _request(asked: object, path: Path) -> Request:
             f"what {path} asks for cannot be repeated", why=error.format_message(), remedy="analyze the model anew"
         ) from error
     return Request(**{name: value for name, value in params.items() if name in REQUESTED})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    from splinegraph.analyses.report.report import FORMAT
-
-    try:
-        held = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"there is no file {path}", remedy="give the report.json of an earlier analysis") from error
-    except OSError as error:
-        raise DataError(f"cannot read {path}", why=error.strerror or str(error)) from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON", why=str(error)) from error
-    found = held.get("format") if isinstance(held, dict) else None
-    if not str(found).startswith("splinegraph report "):
-        raise DataError(f"{path} is no report of splinegraph", remedy="give the report.json of an earlier analysis")
-    if found != FORMAT:
-        remedy = "repeat it with the version of splinegraph in its provenance, or analyze the model anew"
-        raise DataError(f"{path} is a {found!r}", why=f"this version writes a {FORMAT!r}", remedy=remedy)
-    return dict(held)
 
 
 def _show(comparison: Comparison) -> None:

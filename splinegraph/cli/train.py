@@ -32,9 +32,10 @@ def train(
 
     \b
     Examples:
-      splinegraph train --topology small-cnn-mean --data digits --labels 50 --out build/train
-      splinegraph train --model net.py:Net --data photos/ --labels 100 --draws 5 --epochs 50 --out runs/
-      splinegraph train --topology resnet2-32-max --data mnist --preset strong --epochs 100 --device cuda --out runs/
+      splinegraph train --topology small-cnn-mean --data digits --out runs/
+      splinegraph train --model net.py:Net --data photos/ --labels 100 --out runs/
+      splinegraph train --topology resnet2-32-max --data mnist \\
+          --preset strong --epochs 100 --device cuda --out runs/
       splinegraph train --table4 --device cuda --out table4/
       splinegraph train --resume runs/
     """

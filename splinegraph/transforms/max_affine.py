@@ -24,6 +24,7 @@ from splinegraph.analyses.regions.partition.partition import Partition
 from splinegraph.core.bound import Bound
 from splinegraph.core.domains.chart import Chart
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.errors import NotConvexError, SplineGraphError
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ class MaxAffineForm:
         counts = ", ".join(map(str, self.pieces[:8])) + (", ..." if len(self.pieces) > 8 else "")
         error = f"{self.agreement.upper:.2g}"
         return f"<{self.graph.name} as a {kind} of {counts} affine functions, from {self.cells} cells, within {error}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

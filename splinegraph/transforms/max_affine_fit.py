@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from splinegraph.core.notebook import card
 from splinegraph.errors import DataError, SplineGraphError, require_seed
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class MaxAffineFit:
         m, K, n = self.module.weight.shape
         kind = "minimum" if self.module.concave else "maximum"
         return f"<{kind} of {K} affine functions, {n} -> {m}: mean squared error {self.error:.4g} on its data>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -47,6 +47,12 @@ def write_nets(nets: Mapping[str, str]) -> None:
         Path(name).write_text(f"{HEAD}\nnet = {net}.eval()\n")
 
 
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out a report's figures, which take seconds; tests/cli/test_report_command.py draws them."""
+    monkeypatch.setattr("splinegraph.export.files.save_figures", lambda report, folder: [])
+
+
 @pytest.fixture
 def splinegraph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command in an empty folder, where `net.py` holds a small network, 100 columns wide."""

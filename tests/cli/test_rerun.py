@@ -12,12 +12,15 @@ from splinegraph.cli.analyze import analyze
 from splinegraph.cli.request import REQUESTED, Request, arguments
 from tests.cli.conftest import NET, Run
 
+REST = '"name": "net", "complete": true, "notes": [], "provenance": {}, "sections": {}'
+
 
 @pytest.fixture
 def report(splinegraph: Run) -> dict[str, Any]:
     """Analyze the network, with settings that are not the usual ones."""
     options = ("--seed", 3, "--at", "2,4", "--skip", "units", "--dtype", "float32")
-    result = splinegraph("analyze", "net.py", *options, "--out", "old")
+    Path("old").mkdir()
+    result = splinegraph("analyze", "net.py", *options, "--json", "old/report.json")
     assert result.exit_code == 0, result.output
     return dict(json.loads(Path("old/report.json").read_text()))
 
@@ -69,7 +72,7 @@ def test_a_recorded_program_still_needs_trust(splinegraph: Run, report: dict[str
         ("", "is no JSON"),
         ("[]", "is no report"),
         ('{"format": "splinegraph graph 1"}', "is no report"),
-        ('{"format": "splinegraph report 99"}', "this version writes a"),
+        ('{"format": "splinegraph report 99"}', "reads formats 1 to 3"),
         ('{"format": "splinegraph report 2"}', "does not record what was asked for"),
         ('{"format": "splinegraph report 2", "request": {"target": 3}}', "there is no file 3"),
         ('{"format": "splinegraph report 2", "request": {"seed": 3}}', "Missing argument 'TARGET'"),
@@ -85,10 +88,20 @@ def test_a_recorded_program_still_needs_trust(splinegraph: Run, report: dict[str
     ],
 )
 def test_bad_reports(splinegraph: Run, text: str, match: str) -> None:
-    Path("r.json").write_text(text)
+    Path("r.json").write_text(text.replace('2"', f'2", {REST}'))
     result = splinegraph("rerun", "r.json")
     assert result.exit_code == 2
     assert match in result.stderr
+
+
+def test_an_older_report_is_compared_by_what_it_holds(splinegraph: Run, report: dict[str, Any]) -> None:
+    report["format"] = "splinegraph report 2"
+    del report["sections"]["checks"]
+    del report["sections"]["lipschitz"]["constants"], report["sections"]["lipschitz"]["rungs"]
+    change(report)
+    result = splinegraph("rerun", "old")
+    assert result.exit_code == 0, result.output
+    assert "format: 'splinegraph report 2' -> 'splinegraph report 3'" in result.stdout
 
 
 def test_what_is_asked_for_can_be_typed_again() -> None:

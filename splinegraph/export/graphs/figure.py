@@ -20,10 +20,12 @@ from splinegraph.export.graphs.palette import EDGE, FAMILIES
 if TYPE_CHECKING:
     import networkx
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
     from splinegraph.core.graph import SplineGraph
 
-__all__ = ["SUFFIXES", "plot_graph", "save_figure"]
+__all__ = ["SUFFIXES", "plot_graph", "save_figure", "write_figure"]
 
 SUFFIXES = ("svg", "png", "pdf")
 
@@ -101,7 +103,6 @@ def save_figure(
         If the kind is none of these, `graph` is no graph, or the file cannot be written; it is written whole
         or not at all.
     """
-    import matplotlib as mpl
     from matplotlib.axes import Axes
 
     path = Path(path)
@@ -109,12 +110,34 @@ def save_figure(
     if kind not in SUFFIXES:
         remedy = f"let the name end in {', '.join('.' + s for s in SUFFIXES[:-1])} or .{SUFFIXES[-1]}"
         raise DataError(f"cannot draw {path.name!r}", why=f"{path.suffix or 'no suffix'} is no figure", remedy=remedy)
-    figure = figure_of(graph if isinstance(graph, Axes) else plot_graph(graph))
+    write_figure(figure_of(graph if isinstance(graph, Axes) else plot_graph(graph)), path, kind)
+    return path
+
+
+def write_figure(figure: Figure, path: Path, kind: str, box: Bbox | None = None) -> None:
+    """Write a figure, the same file each time for the same figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : Path
+    kind : {'svg', 'png', 'pdf'}
+    box : Bbox, optional
+        What to write of it, in inches; by default all that is drawn, which takes another drawing to find out.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written; it is written whole or not at all.
+    """
+    import matplotlib as mpl
+
     undated: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     with writing(path) as file, warnings.catch_warnings(), mpl.rc_context({"svg.hashsalt": "splinegraph"}):
         warnings.filterwarnings("ignore", r"Glyph .* missing from")  # a box is drawn in place of the character
-        figure.savefig(file, format=kind, dpi=150, bbox_inches="tight", pad_inches=0.15, metadata=undated.get(kind))
-    return path
+        figure.savefig(
+            file, format=kind, dpi=150, bbox_inches=box or "tight", pad_inches=0.15, metadata=undated.get(kind)
+        )
 
 
 def _axes(width: float, height: float) -> Axes:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from splinegraph.analyses.provenance import version
+from splinegraph.core.notebook import card
 from splinegraph.training.engine.facts import SplineFacts
 from splinegraph.training.engine.settings import Settings
 
@@ -148,6 +149,9 @@ class TrainingResult:
     def __repr__(self) -> str:
         part = "" if self.complete else f", interrupted at step {self.step} of {self.steps}"
         return f"<TrainingResult: {100 * self.accuracy:.2f} % of the test set{part}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw test accuracy over the steps; `figures` has more.

@@ -15,6 +15,7 @@ from splinegraph.analyses.convexity.place import Place
 from splinegraph.core.affine import AffineOperator
 from splinegraph.core.algebra import prune
 from splinegraph.core.graph import Node, SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.core.operator import Operator, SplineOperator
 from splinegraph.core.switching import Breaks, Contest, Switching
 from splinegraph.core.values import Curvature
@@ -125,6 +126,9 @@ class Difference:
         sizes = self.sizes
         counts = ", ".join(f"{name} {sizes[name]['units']}" for name in ("f", "g", "h"))
         return f"<Difference of convex functions for {self.graph.name}: units {counts}>"
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

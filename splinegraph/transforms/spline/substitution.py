@@ -11,6 +11,7 @@ from torch import Tensor
 
 from splinegraph.core.bound import Bound
 from splinegraph.core.graph import SplineGraph
+from splinegraph.core.notebook import card
 from splinegraph.core.values import Box
 from splinegraph.errors import ShapeError
 
@@ -54,6 +55,9 @@ class SplineNode:
         found = dict(self.__dict__)
         found["interval"] = [x if math.isfinite(x) else None for x in self.interval]
         return found
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +186,9 @@ class SplineSubstitution:
             f"<SplineSubstitution of {self.original.name}: {len(self.nodes)} nodes, {self.pieces} pieces, "
             f"error at most {self.largest_error:.4g}>"
         )
+
+    def _repr_html_(self) -> str:
+        return card(self)
 
     def __str__(self) -> str:
         head = ("node", "function", "units", "range", "pieces", "error", "adds", "share")
