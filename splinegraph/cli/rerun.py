@@ -39,8 +39,14 @@ def _finite(ctx: click.Context, param: click.Parameter, given: float) -> float:
 @output_options
 @click.pass_context
 def rerun(
-    ctx: click.Context, report: Path, trust: bool, rtol: float, out: Path | None, figures: bool,
-    json_to: str | None, quiet: bool,
+    ctx: click.Context,
+    report: Path,
+    trust: bool,
+    rtol: float,
+    out: Path | None,
+    figures: bool,
+    json_to: str | None,
+    quiet: bool,
 ) -> None:
     """Repeat the analysis that a report.json records, and compare the two.
 

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.patches import FancyBboxPatch, PathPatch
 
+from splinegraph.analyses.regions.figures.colors import class_colors
 from splinegraph.errors import DataError
 from splinegraph.export.report_figures import FIGURES, ReportFigureError, save_report_figures, saving
 from splinegraph.export.report_figures.cells import LARGEST, draw_activation
@@ -190,12 +191,26 @@ def test_the_slice_has_the_areas_of_the_pieces_in_the_colors_of_the_classes() ->
         (polygon,) = patch.get_path().to_polygons()
         x, y = polygon.T
         assert abs(np.dot(x[:-1], y[1:]) - np.dot(x[1:], y[:-1])) / 2 == pytest.approx(0.5)
+        output = 0 if [1.0, 0.0] in polygon.tolist() else 7
+        colors = {c: np.array(matplotlib.colors.to_rgb(color)) for c, color in class_colors([0, 7]).items()}
+        away = {c: np.abs(color - matplotlib.colors.to_rgb(patch.get_facecolor())).max() for c, color in colors.items()}
+        assert min(away, key=away.__getitem__) == output
     legend = ax.get_legend()
     assert legend is not None
     names = [text.get_text() for text in legend.get_texts()]
     assert names == ["output 0 largest", "output 7 largest", "decision boundary"]
     assert texts(ax) == ["sample 3, class 7", "sample 4"]
     assert (ax.get_xlim(), ax.get_ylim()) == ((0, 1), (0, 1))
+
+
+def test_a_slice_of_a_single_output_tells_its_sign() -> None:
+    single = report()
+    picture = single["sections"]["regions"]["picture"]
+    picture |= {"outputs": 1, "boundary": []}
+    picture["pieces"][1]["output"] = -1
+    legend = axes(draw_slice(single)).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["f ≤ 0", "f > 0"]
 
 
 def test_a_slice_without_classes_is_grey() -> None:
@@ -218,6 +233,16 @@ def test_the_ladder_has_each_bound_at_its_place() -> None:
     assert [tick.get_text() for tick in axes(draw_ladder(old)).get_yticklabels()] == ["lower bound", "product"]
     old["sections"]["lipschitz"]["layers"] = [{"node": "conv", "constant": 2.5, "total": 2.5}]
     assert [tick.get_text() for tick in axes(draw_constants(old)).get_yticklabels()] == ["conv"]
+
+
+def test_ticks_leave_room_for_their_numbers() -> None:
+    wide = report()
+    wide["sections"]["lipschitz"] |= {"upper": 2e12, "rungs": [{"method": "a", "lower": 2.0, "upper": 2e12}]}
+    for held in (wide, report()):
+        ax = axes(draw_ladder(held))
+        low, high = ax.get_xlim()
+        shown = [tick for tick in ax.xaxis.get_major_locator()() if low <= tick <= high]
+        assert 2 <= len(shown) <= 9
 
 
 def test_constants_of_one_are_left_out() -> None:

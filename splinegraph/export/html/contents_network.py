@@ -99,7 +99,7 @@ def _shares(row: Facts) -> str:
 )
 def codes(section: Facts, report: Facts) -> list[Table]:
     """Return the most common codes."""
-    shared = [row for row in section.get("most_common") or () if row[0] > 1]
+    shared = [row for row in section.get("most_common") or () if row[0] > 1 and section.get("units")]
     columns = [Column("samples with the code", True), Column("first of them", True)]
     return table("Most common codes", columns, shared, lambda row: [num(row[0]), num(row[1])])
 

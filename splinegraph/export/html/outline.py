@@ -10,8 +10,12 @@ from splinegraph.export.html import contents_bounds, contents_network, contents_
 from splinegraph.export.html.contents import CONTENTS, Content, Picture
 from splinegraph.export.html.overview import BROKEN, Finding, facts, findings, origin
 from splinegraph.export.html.tables import Table
+from splinegraph.export.html.values import count, number
 
 __all__ = ["Page", "ShownSection", "outline"]
+
+NAMED = 3
+"""Failed checks that the top of the page names."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,8 @@ def outline(report: Mapping[str, Any]) -> Page:
     """Return what a page says of a report."""
     sections = report["sections"]
     shown = [_shown(name, section, report) for name, section in sections.items()]
-    graph = sections.get("graph") or {}
     return Page(
-        name=str(report.get("name") or "Report"), verdict=str(graph.get("headline") or ""),
+        name=str(report.get("name") or "Report"), verdict=_verdict(sections.get("graph") or {}),
         facts=facts(report), alarms=_alarms(report, shown), findings=findings(report),
         notes=[str(note) for note in report.get("notes") or ()],
         left_out=[made.title for name, made in CONTENTS.items() if name not in sections],
@@ -76,12 +79,26 @@ def outline(report: Mapping[str, Any]) -> Page:
     )  # fmt: skip
 
 
+def _verdict(graph: Mapping[str, Any]) -> str:
+    """Return whether the network is piecewise affine, on one line."""
+    obstacles = graph.get("obstacles")
+    if not isinstance(obstacles, list) or not obstacles:
+        return str(graph.get("headline") or "")
+    return f"not piecewise affine: {number(len(obstacles))} of {count(graph.get('operators'), 'operator')} are not"
+
+
 def _alarms(report: Mapping[str, Any], shown: Sequence[ShownSection]) -> list[str]:
     """Return why the report is not whole."""
     failed = [section.title for section in shown if section.failed]
     found = [f"Failed: {', '.join(failed)}. The reason stands in each section."] if failed else []
-    if not report.get("complete", True) and not failed:
-        found.append("This report is incomplete: it was interrupted, or a check failed.")
+    rows = (report["sections"].get("checks") or {}).get("rows")
+    listed = rows if isinstance(rows, list) else []
+    broken = [row for row in listed if isinstance(row, Mapping) and row.get("passed") is False]
+    if broken:
+        names = ", ".join(str(row.get("name")) for row in broken[:NAMED]) + ", …" * (len(broken) > NAMED)
+        found.append(f"{count(len(broken), 'check')} failed: {names}.")
+    if not report.get("complete", True) and not found:
+        found.append("This report is incomplete: the notes say why.")
     return found
 
 

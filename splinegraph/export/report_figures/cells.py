@@ -147,7 +147,7 @@ def _columns(ax: Axes, blocks: list[Block], colors: Mapping[str, Any], top: floa
             count = block.labels.get(name, block.count)
             parts.append(_corners(block, height, count))
             shades.append(colors.get(name, GREY))
-            height += 1
+            height += count
         if block.count > top / 250:  # a line around each of many slivers would be all that is seen
             frames.append(_corners(block, block.bottom, block.count))
     filled = PolyCollection(parts, facecolors=shades, edgecolors="none", zorder=2)

@@ -19,9 +19,9 @@ LAYERS = 60
 """Most layers in a chart; the page has all of them."""
 
 
-def name_rows(ax: Axes, names: Sequence[str]) -> None:
+def name_rows(ax: Axes, names: Sequence[str], longest: int = 28) -> None:
     """Name the rows of a chart, the first on top."""
-    ax.set_yticks(range(len(names)), [_cut(name) for name in names], fontsize=7, color=INK, parse_math=False)
+    ax.set_yticks(range(len(names)), [_cut(name, longest) for name in names], fontsize=7, color=INK, parse_math=False)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(colors=INK, labelsize=7)
     _open(ax)
@@ -32,9 +32,9 @@ def _open(ax: Axes) -> None:
         ax.spines[side].set_visible(False)
 
 
-def _cut(name: str) -> str:
+def _cut(name: str, longest: int = 28) -> str:
     name = plain(name)
-    return name if len(name) <= 28 else name[:27] + "…"
+    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 def draw_units(report: Record) -> Axes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from splinegraph.analyses.canvas import blank
@@ -21,11 +22,14 @@ LARGEST = 40
 """Most operators in the chart of constants."""
 
 
-def _log_axis(ax: Axes) -> None:
+def _log_axis(ax: Axes, values: Iterable[float]) -> None:
+    """Make the scale logarithmic, with ticks that leave room for their numbers."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+    known = [value for value in values if value > 0]
+    wide = bool(known) and max(known) > 1e4 * min(known)
     ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=8 if wide else 14))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.xaxis.set_minor_formatter(NullFormatter())
 
@@ -51,8 +55,8 @@ def draw_ladder(report: Record) -> Axes | None:
         ax.axvspan(lower, upper, color=BRACKET, zorder=0, linewidth=0)
     for at, rung in enumerate(rungs):
         _rung(ax, at, finite(rung.get("lower")), finite(rung.get("upper")))
-    name_rows(ax, [str(rung.get("method", "")) for rung in rungs])
-    _log_axis(ax)
+    name_rows(ax, [str(rung.get("method", "")) for rung in rungs], 44)
+    _log_axis(ax, values)
     ax.margins(x=0.12)
     ends = "" if math.isnan(lower) else f": {brief(lower)} to {brief(upper) if upper > 0 else '∞'}"
     place = {"box": " on the box around the samples", "space": " on all of space"}.get(str(found.get("domain")), "")
@@ -90,7 +94,7 @@ def draw_constants(report: Record) -> Axes | None:
     ax.barh(range(len(shown)), [v - 1 for v in own], left=1, color=LIGHT[0], height=0.7, label="of the operator itself")
     total = [plain[name][1] for name in shown]
     ax.plot(total, range(len(shown)), "o", markersize=3.5, color=LIGHT[1], label="from the input up to it (product)")
-    _log_axis(ax)
+    _log_axis(ax, [*own, *total])
     ax.axvline(1, color=INK, linewidth=0.6)
     for at, value in enumerate(own):
         shift, side = (3, "left") if value > 1 else (-3, "right")

@@ -42,7 +42,7 @@ def draw_slice(report: Record) -> Axes | None:
     for color, thickness, order in (("white", 3.0, 3), (BOUNDARY, 1.5, 4)) if len(boundary) else ():
         polylines(ax, boundary, color, thickness, zorder=order)
     _points(ax, picture)
-    _legend(ax, classes, drawn=len(boundary) > 0)
+    _legend(ax, classes, drawn=len(boundary) > 0, single=picture.get("outputs") == 1 or -1 in classes)
     count = f"{found['cells']} cells, {found['linear_regions']} linear regions"
     ax.set_title(f"{count}; shades only tell cells apart", fontsize=9, color=INK)
     return ax
@@ -84,12 +84,17 @@ def _points(ax: Axes, picture: Record) -> None:
         scatter(ax, np.array([p["at"] for p in points], dtype=np.float64).reshape(-1, 2), labels)
 
 
-def _legend(ax: Axes, classes: dict[int, str], *, drawn: bool) -> None:
+def _side(output: int, *, single: bool) -> str:
+    """Return what a color says: which output is the largest, or of a single one the sign, -1 for f <= 0."""
+    return f"output {output} largest" if not single else "f ≤ 0" if output < 0 else "f > 0"
+
+
+def _legend(ax: Axes, classes: dict[int, str], *, drawn: bool, single: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles: list[Any] = [
-        Patch(facecolor=color, edgecolor=INK, linewidth=0.4, label=f"output {c} largest")
+        Patch(facecolor=color, edgecolor=INK, linewidth=0.4, label=_side(c, single=single))
         for c, color in classes.items()
     ]
     if drawn:

@@ -126,7 +126,7 @@ def test_a_failed_section_says_why_and_loses_no_other() -> None:
     report["sections"]["units"] = {"failed": True, "headline": "failed: no room", "error": "E", "message": "no room"}
     page = read(render_page(report))
     assert "failed: no room" in page.all("p", class_="headline")
-    (alarm,) = page.all("p", class_="alarm")
+    alarm = page.all("p", class_="alarm")[0]
     assert alarm.startswith("Failed: Units")
     assert len(page.all("p", class_="headline")) == len(report["sections"])
 
@@ -207,6 +207,7 @@ def test_checks_that_failed_are_loud() -> None:
     assert finding.tone == "bad"
     assert finding.value == "1 of 2"
     assert "1 not run" in finding.detail
+    assert outline(sample()).alarms == ["1 check failed: f = A x + b."]
 
 
 def test_themes(tmp_path: Path) -> None:

@@ -35,18 +35,17 @@
    * @param {object} options of Plot.plot, with `finding`: what it shows, in words
    * @param {string[]} names of the layers
    * @param {number} width
-   * @returns {SVGElement}
+   * @returns {HTMLElement}
    */
   function depth(options, names, width) {
     const { x, marginBottom } = along(names, width);
     const { finding, ...rest } = options;
     const style = { background: "none", color: "var(--muted)", fontSize: "11px", fontFamily: "inherit" };
     const svg = Plot.plot({ width, height: 240, marginLeft: 52, marginBottom, x, style, ...rest });
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", finding);
-    for (const mark of svg.querySelectorAll("g[aria-label]")) mark.removeAttribute("aria-label"); // an image is one thing
     svg.classList.add("depth-chart");
-    return svg;
+    // Plot labels its groups, the tip's anew each time: to readers the whole is one image
+    svg.setAttribute("aria-hidden", "true");
+    return splinegraph.tools.el("div", { class: "depth-place", role: "img", "aria-label": finding }, svg);
   }
 
   /** Ticks of a logarithmic axis: of 1, 2 and 5 times powers of ten as many as fit. */

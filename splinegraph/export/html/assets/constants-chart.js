@@ -79,10 +79,11 @@
     return tools.el("div", { class: "chart-buttons constants-largest" }, label, ...made);
   }
 
-  function panel(tools, name, width, svg) {
+  function panel(tools, name, width, chart) {
+    const svg = chart.querySelector(".depth-chart");
     // Plot keeps what the pointer is at as the chart's value
     svg.addEventListener("click", () => svg.value && tools.showNode(svg.value.node));
-    return splinegraph.depth.panel(tools, name, width, svg);
+    return splinegraph.depth.panel(tools, name, width, chart);
   }
 
   splinegraph.view("constants-chart", function (element, report, tools) {

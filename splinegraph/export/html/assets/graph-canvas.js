@@ -112,7 +112,6 @@
     tools.onTheme(() => {
       canvas.draw();
       if (canvas.options.themed) canvas.options.themed();
-      if (!tools.theme().dark) printed(canvas);
     });
     window.addEventListener("beforeprint", () => printed(canvas));
   }
@@ -147,6 +146,8 @@
 
   /* The whole graph if it can be read so; else its beginning, at a size that can be read. A low graph has a low box. */
   function start(canvas) {
+    if (!canvas.onPaper) printed(canvas); // a view that is mounted for printing hears of it no more
+    canvas.onPaper = true;
     const first = extent(canvas);
     const broad = Math.min(1, Math.max(0.4, (first.width - 2 * MARGIN) / first.w));
     canvas.box.style.height = `${Math.ceil(first.h * broad + 2 * MARGIN + 24)}px`;
