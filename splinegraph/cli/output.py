@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -143,10 +142,10 @@ def deliver_files(
 
 def _deliver_json(result: dict[str, Any], json_to: str | None, write: Write) -> list[Path]:
     """Write a result as JSON to a file, which is returned, or to stdout."""
-    from splinegraph.core.files import write_json
+    from splinegraph.core.files import json_text, write_json
 
     if json_to == "-":
-        write(json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False))
+        write(json_text(result))
     return [] if json_to in (None, "-") else [write_json(result, str(json_to))]
 
 

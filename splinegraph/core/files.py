@@ -13,7 +13,10 @@ from typing import Any, BinaryIO
 
 from splinegraph.errors import DataError
 
-__all__ = ["check_folder", "check_writable", "make_folder", "write_json", "write_text", "writing"]
+__all__ = ["check_folder", "check_writable", "json_text", "make_folder", "write_json", "write_text", "writing"]
+
+LINE = 120
+"""Longest line of JSON, but for rows of numbers."""
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
@@ -131,7 +134,40 @@ def write_json(obj: Any, path: str | os.PathLike[str]) -> Path:
         If the file cannot be written.
     """
     plain = obj.to_dict() if hasattr(obj, "to_dict") else obj
-    return write_text(json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
+    return write_text(json_text(plain) + "\n", path)
+
+
+def json_text(value: Any, indent: str = "") -> str:
+    """Return plain values as JSON for people: indented, but short values and rows of numbers on one line.
+
+    Raises
+    ------
+    ValueError
+        If there are NaN or infinite numbers.
+
+    Examples
+    --------
+    >>> print(json_text({"corners": [[0.0, 1.0], [2.0, 3.0]], "why": ""}))
+    {"corners": [[0.0, 1.0], [2.0, 3.0]], "why": ""}
+    """
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if len(line) + len(indent) <= LINE or not isinstance(value, (dict, list, tuple)) or _numbers(value):
+        return line
+    inner = indent + "  "
+    if isinstance(value, dict):
+        rows = [f"{_key(key)}: {json_text(item, inner)}" for key, item in value.items()]
+        return f"{{\n{inner}" + f",\n{inner}".join(rows) + f"\n{indent}}}"
+    return f"[\n{inner}" + f",\n{inner}".join(json_text(item, inner) for item in value) + f"\n{indent}]"
+
+
+def _numbers(value: Any) -> bool:
+    """Whether it is a list of numbers and nothing else."""
+    return isinstance(value, (list, tuple)) and all(isinstance(item, (int, float)) for item in value)
+
+
+def _key(key: Any) -> str:
+    """Return a key as json writes it: always as text."""
+    return json.dumps({key: 0}, ensure_ascii=False)[1:-4]
 
 
 def _unwritable(what: str, error: OSError) -> DataError:

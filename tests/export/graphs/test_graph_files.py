@@ -112,6 +112,8 @@ def test_writing_what_was_read_gives_the_same_file(form: str, graph: nx.Graph[An
     if graph.is_multigraph():  # readers make simple graphs of those without parallel edges
         return
     again, _ = written(back, form)
+    if form == "json":  # one value a line, whatever its length
+        first, again = (json.dumps(json.loads(c), indent=2, ensure_ascii=False).encode() for c in (first, again))
     notes = re.compile(rb'<description>.*?</description>|"notes": \[.*?\]|<desc>.*?</desc>', re.DOTALL)
     lines = [sorted(line.rstrip(b",") for line in notes.sub(b"", c).splitlines()) for c in (first, again)]
     assert lines[0] == lines[1]

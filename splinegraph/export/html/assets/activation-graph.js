@@ -81,7 +81,7 @@ splinegraph.view("activation-graph", function (element, report, tools) {
       x,
       y: -tallest / 2 - 0.02 * tallest,
       w: stride,
-      h: 0.09 * tallest + 20,
+      h: 0.16 * tallest + 20,
       fill: theme.paper,
       rim: theme.paper,
       lines: [view.model.layers[layer], count === 1 ? "1 cell" : `${count} cells`],

@@ -204,7 +204,7 @@
     const root = document.documentElement;
     const before = root.dataset.theme;
     root.dataset.theme = "light";
-    const theme = tools.theme();
+    const theme = { ...tools.theme(), paper: "#ffffff" };
     if (before) root.dataset.theme = before;
     else delete root.dataset.theme;
     graph.paintWhole(canvas.print, canvas.options.scene(theme), theme, 2, canvas.marked);

@@ -18,7 +18,8 @@
    * @param {CanvasRenderingContext2D} pen
    * @param {object} scene
    * @param {{zoom: number, x: number, y: number}} view as in: on the canvas = in the scene * zoom + (x, y)
-   * @param {{width: number, height: number, ratio: number, theme: object, marked: {nodes: Set, edges: Set}}} frame
+   * @param {{width: number, height: number, ratio: number, theme: object, marked: {nodes: Set, edges: Set},
+   *   title?: number}} frame
    */
   graph.paint = function (pen, scene, view, frame) {
     pen.setTransform(1, 0, 0, 1, 0, 0);
@@ -142,7 +143,7 @@
   }
 
   function paintTitle(pen, node, frame, zoom) {
-    const size = Math.max(FONT, 12 / zoom);
+    const size = Math.max(FONT, (frame.title || 12) / zoom);
     pen.font = `${size}px system-ui, sans-serif`;
     pen.fillStyle = frame.theme.muted;
     pen.textAlign = "center";
@@ -239,7 +240,8 @@
     canvas.width = Math.max(1, Math.round(w * zoom));
     canvas.height = Math.max(1, Math.round(h * zoom));
     const view = { zoom, x: (12 - sides.left) * zoom, y: (12 - sides.top) * zoom };
-    const frame = { width: canvas.width, height: canvas.height, ratio: 1, theme, marked };
+    const title = Math.max(12, canvas.width / 60); // legible where the picture is as wide as a page
+    const frame = { width: canvas.width, height: canvas.height, ratio: 1, theme, marked, title };
     graph.paint(canvas.getContext("2d"), scene, view, frame);
   };
 })();
