@@ -11,15 +11,17 @@ PY := $(VENV)/bin/python
 PINS := $(VENV)/constraints.txt
 INSTALL := $(PY) -m pip install --disable-pip-version-check -c $(PINS) $(PIP_ARGS)
 READY := $(VENV)/.ready-$(subst =,-,$(notdir $(TORCH)))
+READY_DOCS := $(VENV)/.ready-docs
+READY_BROWSER := $(VENV)/.ready-browser
 
 .DEFAULT_GOAL := help
 
 # Small matrices: a second thread per test worker only costs.
-gallery test slow: export OMP_NUM_THREADS ?= 1
+gallery test slow browser docs: export OMP_NUM_THREADS ?= 1
 # Two workers and many short processes import the package: let it be compiled once, whatever the machine is set to.
 test slow: export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo gallery test slow lint types bench coverage clean
+.PHONY: help demo gallery docs test slow browser lint types bench coverage clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,12 +37,18 @@ demo: $(READY) ## analyze a trained network; results in build/demo
 gallery: $(READY) ## make the figures and tables of the paper; in build/paper
 	$(PY) -m examples.paper --out build/paper
 
+docs: $(READY_DOCS) ## build the documentation site, with its notebook; in build/docs
+	$(PY) -m sphinx -q -W --keep-going -b html docs build/docs
+
 test: $(READY) ## run the tests and the examples in docstrings
 	@$(PY) -m compileall -q -j 2 splinegraph
-	$(PY) -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow and not browser"
 
 slow: $(READY) ## run the tests that take longer
-	$(PY) -m pytest -n 2 --dist loadfile -m slow tests
+	$(PY) -m pytest -n 2 --dist loadfile -m "slow and not browser" tests
+
+browser: $(READY_BROWSER) ## open reports in Chromium; fails where there is none
+	SPLINEGRAPH_REQUIRE_BROWSER=1 $(PY) -m pytest -m browser tests/browser
 
 lint: $(READY) ## check style and formatting
 	$(PY) -m ruff check .
@@ -70,4 +78,12 @@ $(READY): pyproject.toml constraints.txt
 	@{ grep -v '^torch==' constraints.txt; echo '$(TORCH)'; } > $(PINS)
 	$(INSTALL) $(TORCH_ARGS) '$(TORCH)'
 	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+$(READY_DOCS): $(READY)
+	$(INSTALL) -e '.[docs]'
+	@touch $@
+
+$(READY_BROWSER): $(READY)
+	$(INSTALL) -e '.[browser]'
 	@touch $@

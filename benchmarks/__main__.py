@@ -18,6 +18,7 @@ RUNS = (
     ("separation", "--quick"),
     ("paths", "--blocks", "5", "20"),
     ("sharpness", "--quick"),
+    ("report", "--quick"),
 )
 
 for name, *options in RUNS:

@@ -34,6 +34,7 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(50_000, 10, 10)  # an export makes tens of thousands of objects that go by themselves
         gc.enable()
 
 

@@ -16,7 +16,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ALL_FILES = [*FILES, *sorted((ROOT / "tests").rglob("*.py"))]
 
 HEAVY = {"click", "cvxpy", "matplotlib", "networkx", "numba", "onnx"} | {
-    "pandas", "pyarrow", "ray", "rich", "scipy", "sympy"
+    "jinja2", "markupsafe", "pandas", "pyarrow", "ray", "rich", "scipy", "sympy"
 }  # fmt: skip
 
 LAYERS = {

@@ -19,7 +19,20 @@ from torch import Tensor, nn
 from splinegraph.core.graph import SplineGraph
 from splinegraph.tracers.tracing import trace
 
-__all__ = ["CONTINUOUS", "EXACT", "SMOOTH", "ZOO", "Net", "Stack", "eager", "graph", "inputs", "jacobian", "model"]
+__all__ = [
+    "CONTINUOUS",
+    "EXACT",
+    "SINGLE",
+    "SMOOTH",
+    "ZOO",
+    "Net",
+    "Stack",
+    "eager",
+    "graph",
+    "inputs",
+    "jacobian",
+    "model",
+]
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,7 @@ class Net:
     continuous : bool
     switches : int
         How many operators have codes.
+    outputs : int
     """
 
     make: Callable[[], nn.Module]
@@ -44,6 +58,7 @@ class Net:
     exact: bool = True
     continuous: bool = True
     switches: int = 1
+    outputs: int = 1
 
 
 class Apply(nn.Module):
@@ -197,7 +212,7 @@ ZOO: dict[str, Net] = {
     "groupsort": Net(lambda: Stack(nn.Linear(3, 6), lambda x: x.reshape(-1, 2, 3).sort(-1).values), ((3,),)),
     "topk": Net(lambda: Stack(nn.Linear(3, 6), lambda x: x.topk(2, -1).values), ((3,),)),
     "single": Net(Single, ((3,),)),
-    "two": Net(TwoToTwo, ((3,), (2,)), switches=2),
+    "two": Net(TwoToTwo, ((3,), (2,)), switches=2, outputs=2),
     "sign": Net(lambda: Stack(nn.Linear(3, 5), torch.sign, nn.Linear(5, 2)), ((3,),), continuous=False),
     "round": Net(lambda: Stack(nn.Linear(3, 5), lambda x: torch.round(9 * x) + x), ((3,),), continuous=False),
     "hardshrink": Net(lambda: _chain(3, 5, 2, between=lambda: nn.Hardshrink(0.3)), ((3,),), continuous=False),
@@ -213,6 +228,7 @@ ZOO: dict[str, Net] = {
 EXACT = tuple(name for name, net in ZOO.items() if net.exact)
 SMOOTH = tuple(name for name, net in ZOO.items() if not net.exact)
 CONTINUOUS = tuple(name for name in EXACT if ZOO[name].continuous)
+SINGLE = tuple(name for name, net in ZOO.items() if len(net.shapes) == net.outputs == 1)
 
 
 @functools.cache

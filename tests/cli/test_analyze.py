@@ -63,7 +63,8 @@ def error(result: Result) -> str:
 
 
 @pytest.mark.parametrize(
-    ("model", "units", "right", "columns"), [("DigitsCNN", 1824, 358, 80), ("DigitsMLP", 64, 352, 120)]
+    ("model", "units", "right", "columns"),
+    [pytest.param("DigitsCNN", 1824, 358, 80, marks=pytest.mark.slow), ("DigitsMLP", 64, 352, 120)],
 )
 def test_the_examples(run: Run, model: str, units: int, right: int, columns: int) -> None:
     name = model.replace("Digits", "digits_").lower()
@@ -129,7 +130,7 @@ def test_two_inputs(run: Run) -> None:
 
 def test_a_long_graph_is_cut_in_the_middle(run: Run) -> None:
     text = "from torch import nn\nmodel = nn.Sequential(*[nn.ReLU() for _ in range(60)])\n"
-    result = run(write(text), "--input-shape", "2")
+    result = run(write(text), "--input-shape", "2", "--only", "graph")
     assert "… 22 more" in result.stdout
     assert "report.json" in result.stdout
     assert "relu_59" in result.stdout

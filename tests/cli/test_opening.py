@@ -284,8 +284,9 @@ def test_the_same_network_in_three_files_has_the_same_facts(splinegraph: Run) ->
         torch.onnx.export(net, (x,), "cnn.onnx", dynamo=True, dynamic_shapes=(batch,), verbose=False)
     np.savez("d.npz", x=torch.randn(50, 1, 6, 6).numpy(), y=np.arange(50) % 2)
     found = []
+    compared = [part for name in ("graph", "inputs", "codes", "units", "maps") for part in ("--only", name)]
     for target in (["cnn.py", "--weights", "w.pt"], ["cnn.onnx"], ["cnn.pt2", "--trust"]):
-        sections = told(splinegraph("analyze", *target, "--data", "d.npz", "--json", "-"))["sections"]
+        sections = told(splinegraph("analyze", *target, "--data", "d.npz", "--json", "-", *compared))["sections"]
         facts = [sections["graph"][key] for key in ("exact", "continuous", "batched", "parameters", "jumps")]
         facts += [sections["inputs"]["accuracy"], sections["codes"]["distinct"], sections["codes"]["samples"]]
         facts += [[layer[key] for key in ("units", "pieces", "dead")] for layer in sections["units"]["layers"]]

@@ -101,8 +101,14 @@ def test_activations_with_three_stretches(function: Univariate, most: float) -> 
     assert p.error == pytest.approx(steep**2 / (16 * 32**2), rel=0.05)  # what very many pieces need
 
 
-@pytest.mark.parametrize("side", ["minimax", "upper", "lower"])
-@pytest.mark.parametrize(("name", "function", "interval"), CASES, ids=[c[0] for c in CASES])
+ONE_SIDED = [pytest.param(*c, side, id=f"{c[0]}-{side}", marks=[pytest.mark.slow] * (i > 4))
+             for side in ("upper", "lower") for i, c in enumerate(CASES)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "interval", "side"),
+    [*(pytest.param(*c, "minimax", id=c[0]) for c in CASES), *ONE_SIDED],
+)
 def test_bounds_hold_and_are_reached(name: str, function: Univariate, interval: tuple[float, float], side: str) -> None:
     p = approximate(function, interval, tol=2e-2, side=side)
     x = _grid(p)
@@ -142,7 +148,9 @@ def test_certificate_sees_a_moved_knot() -> None:
     assert (below, above) == pytest.approx((p.below - 1e-4, p.above - 1e-4), abs=1e-12)
 
 
-@pytest.mark.parametrize("pieces", [1, 3, 9])
+@pytest.mark.parametrize(
+    "pieces", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(9, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(("name", "function", "interval"), CASES, ids=[c[0] for c in CASES])
 def test_quick_is_almost_the_best(name: str, function: Univariate, interval: tuple[float, float], pieces: int) -> None:
     if pieces == 1 and math.isinf(interval[0]):

@@ -52,16 +52,18 @@ def jacobians(module: nn.Module, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     )
 
 
-def ids(rows: list[Row]) -> list[str]:
-    seen = Counter[str]()
-    names = []
+def cases(*rows: Row) -> list[Any]:
+    """Return the rows as parameters; further settings of calls that earlier rows use already are slow."""
+    seen, used, found = Counter[str](), set[str](), list[Any]()
     for r in rows:
         seen[r.id] += 1
-        names.append(r.id if seen[r.id] == 1 else f"{r.id}-{seen[r.id]}")
-    return names
+        name = r.id if seen[r.id] == 1 else f"{r.id}-{seen[r.id]}"
+        found.append(pytest.param(r, id=name, marks=[pytest.mark.slow] * used.issuperset(r.names)))
+        used.update(r.names)
+    return found
 
 
-@pytest.mark.parametrize("case", [*ROWS, *COMPLEX_ROWS], ids=ids([*ROWS, *COMPLEX_ROWS]))
+@pytest.mark.parametrize("case", cases(*ROWS, *COMPLEX_ROWS))
 def test_lowering(case: Row, generator: torch.Generator, recorder: Recorder) -> None:
     xs, module = case.inputs(generator), case.module()
     graph = sg.trace(module, tuple(x.float() for x in xs))  # checks that the graph computes what the model does
