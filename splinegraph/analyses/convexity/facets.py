@@ -179,21 +179,23 @@ class _Deciding:
         d = maps.A[1, self.number] - maps.A[0, self.number]
         cells = polytopes_of(self.partition, np.array([i, j]))
         split = int(cells.offsets[1])
-        best: tuple[float, Floats, Floats, float] = (0.0, at, at, 0.5)
+        tried: list[tuple[float, Floats, Floats, float]] = []
         for way in (against * d, inner[j] - inner[i]):
             v = way / max(float(np.linalg.norm(way)), np.finfo(np.float64).tiny)
             back = WITHIN * _reach(cells.G[:split], cells.h[:split], at, -v)
             ahead = WITHIN * _reach(cells.G[split:], cells.h[split:], at, v)
             if min(back, ahead) > 0:
                 gap = -back * ahead / (back + ahead) * float(d @ v)
-                if abs(gap) > abs(best[0]):
-                    best = gap, at - back * v, at + ahead * v, ahead / (back + ahead)
-        gap, start, end, weight = best
-        if gap * against >= 0:
+                tried.append((gap, at - back * v, at + ahead * v, ahead / (back + ahead)))
+        if not tried:
             return None
+        gap, start, end, weight = max(tried, key=lambda option: -against * option[0])
         inputs = self.partition.chart.lift(torch.from_numpy(np.stack([start, end])))
         x, y = (tuple(p[k] for p in inputs) for k in (0, 1))
-        return Witness(self.partition.graph, self.index, x, y, weight, gap, "facets")
+        hidden = gap * against >= 0  # the sign is known exactly, but lost in the rounding of the two maps
+        gap = -against * np.finfo(np.float64).tiny if hidden else gap
+        witness = Witness(self.partition.graph, self.index, x, y, weight, gap, "facets")
+        return dataclasses.replace(witness, gap=float(witness.exact_gap)) if hidden and witness.verify() else witness
 
 
 def _reach(G: Floats, h: Floats, at: Floats, way: Floats) -> float:

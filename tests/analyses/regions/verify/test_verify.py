@@ -270,9 +270,9 @@ def test_checks_are_plain_values(partition: Partition) -> None:
 
 
 def test_the_seed_decides(partition: Partition) -> None:
-    first, again, other = (verify(partition, seed=s) for s in (1, 1, 2))
-    name = "maps at random points of the cells"
-    assert first[name].figures == again[name].figures != other[name].figures
+    first, again, *others = (verify(partition, seed=s)["maps at random points of the cells"] for s in (1, 1, 2, 3, 4))
+    assert first.figures == again.figures
+    assert any(first.figures != other.figures for other in others)
 
 
 def test_a_level_that_is_none_is_refused(partition: Partition) -> None:
