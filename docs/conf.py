@@ -25,7 +25,7 @@ exclude_patterns = ["_ext", "_static", "from_scratch.py"]
 
 # Formulas become MathML while building: no script, nothing to fetch.
 html_math_renderer = "mathml"
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 3
 
 nb_execution_mode = "auto"

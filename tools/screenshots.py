@@ -23,6 +23,7 @@ CHROMIUM = os.environ.get("SPLINEGRAPH_CHROMIUM", "/usr/bin/chromium")
 
 
 def main(digits: str, resnet: str) -> None:
+    """Take all pictures of two reports."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
@@ -57,8 +58,9 @@ def show(page: Any, section: str, node: str) -> None:
 
 
 def save(png: bytes, path: Path) -> None:
+    """Write a picture, and say where."""
     Image.open(io.BytesIO(png)).convert("RGB").save(path, optimize=True)
-    print(path)
+    sys.stdout.write(f"{path}\n")
 
 
 if __name__ == "__main__":

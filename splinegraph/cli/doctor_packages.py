@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["packages"]
 
 MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}
-"""What packages are imported as, where that is another name."""
+"""What packages are imported as, where that is not their name with underscores."""
 
 NOT_USED = {"dev", "docs"}
 """Extras that no user needs."""
@@ -71,7 +71,7 @@ def _found(name: str, extra: str, requirement: Requirement | None) -> Finding:
     if specifier is not None and not specifier.contains(version, prereleases=True):
         return Finding(part, name, f"{version}, {specifier} is needed", "broken", needed, f"{install} --upgrade")
     try:
-        importlib.import_module(MODULES.get(name, name))
+        importlib.import_module(MODULES.get(name, name.replace("-", "_")))
     except Exception as error:  # noqa: BLE001  # whatever a package does when it is imported
         return Finding(part, name, f"{version} cannot be imported: {told(error)}", "broken", needed, "install it anew")
     return Finding(part, name, version, "ok", needed)

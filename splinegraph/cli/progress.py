@@ -1,14 +1,20 @@
-"""Progress bars on stderr, only where somebody watches."""
+"""Progress on stderr: bars where somebody watches, else a line per stage once it takes long."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 __all__ = ["Stages", "span", "stages"]
+
+
+QUIET = 30.0
+"""Seconds of work without a terminal before stages are told: a log of short runs stays empty."""
 
 
 class Stages:
@@ -35,6 +41,37 @@ class Stages:
             self._progress.update(self._tasks[stage], description=text)
 
 
+class Lines(Stages):
+    """A plain line per stage, where there is no terminal: from the one that runs after `QUIET` seconds on."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self._stage, self._lock = "", threading.Lock()
+        self._told: str | None = None  # the stage of the last line; None before there is any
+        self._timer = threading.Timer(QUIET, self._tell)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Lines:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._told, self._stage = None, ""
+
+    def __call__(self, stage: str, done: int = 0, total: int | None = None) -> None:
+        self._stage = stage
+        if self._told not in (None, stage):
+            self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            if self._stage and self._stage != self._told:
+                self._told = self._stage
+                click.echo(f"splinegraph: {self._told} ...", err=True)
+
+
 def span(seconds: float) -> str:
     """Return a time in the unit that suits it."""
     if seconds < 120:
@@ -44,10 +81,14 @@ def span(seconds: float) -> str:
 
 @contextmanager
 def stages(*, shown: bool) -> Iterator[Stages]:
-    """Show progress while the block runs; it leaves nothing on the screen."""
+    """Show progress while the block runs; on a terminal it leaves nothing there."""
     console = Console(stderr=True)
-    if not (shown and console.is_terminal):
+    if not shown:
         yield Stages(None)
+        return
+    if not console.is_terminal:
+        with Lines() as lines:
+            yield lines
         return
     columns = (
         SpinnerColumn(),

@@ -112,6 +112,10 @@ class AffineOperator(SplineOperator):
                 return schur
             return min(schur, induced_norm(dense(linear, tuple(columns.shape)), 2))
 
+    def places(self, shapes: Shapes) -> int:
+        """Return along how many of the last axes it does the same at every place, and moves nothing between places."""
+        return 0
+
     def merged(self, inner: AffineOperator) -> AffineOperator | None:
         """Return this operator after another as one without bias; None where it has no such form."""
         return None

@@ -73,6 +73,10 @@ class LinearCombination(AffineOperator):
         negative = tuple(max(-c, 0.0) for c in self.coefficients)
         return LinearCombination(positive), LinearCombination(negative)
 
+    def places(self, shapes: Shapes) -> int:
+        """Return all axes behind the batch, unless something broadcasts."""
+        return len(shapes[0]) - 1 if len({tuple(shape) for shape in shapes}) == 1 else 0
+
 
 @dataclass(frozen=True, eq=False)
 class Select(AffineOperator):

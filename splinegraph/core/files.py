@@ -46,8 +46,12 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     path = Path(path)
     if path.is_dir():
         raise DataError(f"cannot write {path}", why="it is a folder", remedy="name a file in it")
-    probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    probe = _partial(path)
     try:
+        if _is_device(path):
+            if not os.access(path, os.W_OK):  # it is not opened: who reads a pipe would see its end
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
         probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
@@ -80,7 +84,8 @@ def check_folder(folder: str | os.PathLike[str], name: str) -> None:
 def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Give a binary file to write to, which takes the place of `path` once the block ends without an error.
 
-    Whoever reads `path` sees the old file or the new one, never a part.
+    Whoever reads `path` sees the old file or the new one, never a part. A device or a pipe is written to as it is, and
+    a link is followed.
 
     Raises
     ------
@@ -90,13 +95,17 @@ def writing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     path = Path(path)
     if not path.name:
         raise DataError(f"cannot write {str(path)!r}", why="it names no file", remedy="name a file in that folder")
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial = _partial(path)
     try:
+        if _is_device(path):
+            with path.open("wb") as stream:
+                yield stream
+            return
         with partial.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        os.replace(partial, os.path.realpath(path))
     except BaseException as error:  # an interrupt leaves nothing behind either
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -168,6 +177,16 @@ def _numbers(value: Any) -> bool:
 def _key(key: Any) -> str:
     """Return a key as json writes it: always as text."""
     return json.dumps({key: 0}, ensure_ascii=False)[1:-4]
+
+
+def _partial(path: Path) -> Path:
+    """Return a new name beside a file, or beside what it links to."""
+    target = Path(os.path.realpath(path))
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _unwritable(what: str, error: OSError) -> DataError:

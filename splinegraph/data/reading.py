@@ -227,7 +227,9 @@ def _choose(
     if label and column is None:
         raise DataError(notes[0].removesuffix(", so it is left out"), remedy="give one integer per sample")
     name = f"{' and '.join(map(repr, chosen))} in {where}"
-    notes += unused({*names} - {*chosen, classes})
+    left = {*names} - {*chosen, classes}
+    hint = "" if classes or not left else f"; classes are looked for under {', '.join(CLASSES)}"
+    notes += [note + hint for note in unused(left)]
     return ArraySource(name, [found[key] for key in chosen], column, notes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -12,7 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from splinegraph.core.affine import AffineOperator
+from splinegraph.core.norms import SMALL_SIDE, induced_norm, is_small
 from splinegraph.core.operator import Boxes, Shapes
+from splinegraph.core.parameters import Context
 from splinegraph.operators.linear import Parts, by_sign, spread
 from splinegraph.operators.registry import Call, Value, lowers
 from splinegraph.operators.spectral import convolution_norm
@@ -54,7 +57,28 @@ class _Convolution(AffineOperator):
         if shapes is None and on is not None:
             shapes = [box.shape for box in on]
         found = self._frequencies(None if shapes is None else tuple(shapes[0][2:]))
-        return min(found, super().lipschitz(2, arg, on, shapes))
+        if math.prod(self.weight.shape[2:]) == 1 or found == 0:
+            return found  # one matrix acts at every place: its norm is that of the whole
+        by_group = None if shapes is None or self.groups == 1 else self._by_groups(tuple(shapes[0]))
+        return min(found, super().lipschitz(2, arg, on, shapes) if by_group is None else by_group)
+
+    def _by_groups(self, shape: tuple[int, ...]) -> float | None:
+        """Return the l2 norm from one matrix per group, side by side; None where these are large."""
+        each = math.prod(shape[1:]) // self.groups
+        exact = Context(dtype=torch.float64, device=None).resolve(self)
+        with torch.no_grad():
+            rows = exact.linear(torch.zeros(1, *shape[1:], dtype=torch.float64)).numel() // self.groups
+            if not is_small(rows * self.groups, each) or min(rows, each) > SMALL_SIDE:
+                return None
+            ones = torch.eye(each, dtype=torch.float64).reshape(each, 1, shape[1] // self.groups, *shape[2:])
+            moved = exact.linear(ones.expand(each, self.groups, *ones.shape[2:]).reshape(each, *shape[1:]))
+            matrices = moved.reshape(each, self.groups, rows).movedim(0, 2)
+            return max(induced_norm(matrix, 2) for matrix in matrices)
+
+    @property
+    @abc.abstractmethod
+    def groups(self) -> int:
+        """Number of groups of channels that do not mix."""
 
     @abc.abstractmethod
     def _frequencies(self, sizes: tuple[int, ...] | None) -> float:
@@ -92,6 +116,11 @@ class Conv(_Convolution):
 
     def _frequencies(self, sizes: tuple[int, ...] | None) -> float:
         return convolution_norm(self.weight, sizes, self.stride, self.padding, self.dilation, self.groups)
+
+    def places(self, shapes: Shapes) -> int:
+        d = self.weight.dim() - 2
+        alone = {*self.weight.shape[2:], *self.stride} == {1} and not any(self.padding)
+        return d if alone else 0
 
     def scaled(self, factor: Tensor) -> Conv | None:
         if not _per_channel(factor, self.weight):

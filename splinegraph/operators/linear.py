@@ -146,6 +146,9 @@ class BatchNorm(AffineOperator):
         """Return the largest |scale|, the norm of a diagonal map in every norm."""
         return float(self.scale.detach().abs().max())
 
+    def places(self, shapes: Shapes) -> int:
+        return self.trailing
+
     def merged(self, inner: AffineOperator) -> AffineOperator | None:
         return inner.scaled(self.scale)
 

@@ -214,3 +214,13 @@ def test_no_report(told: dict[str, Any], bad: Any) -> None:
     for pair in ((told, bad), (bad, told)):
         with pytest.raises(DataError, match=r"no report of splinegraph|has no sections"):
             compare(*pair)
+
+
+def test_nodes_may_be_called_like_fields(told: dict[str, Any]) -> None:
+    for name in ("detail", "headline", "difference", "picture", "error"):
+        old = copy.deepcopy(told)
+        old["sections"]["lipschitz"]["constants"][name] = [1.0, 2.0]
+        new = copy.deepcopy(old)
+        assert compare(old, new).same
+        new["sections"]["lipschitz"]["constants"][name][1] = 3.0
+        assert [row.kind for row in compare(old, new).rows] == ["value"], name

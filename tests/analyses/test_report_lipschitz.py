@@ -137,3 +137,15 @@ def test_large_networks_are_left_to_the_command(monkeypatch: pytest.MonkeyPatch)
     found = section(mlp(3, 7, 5, 2))
     assert (found.domain, found.lower, found.upper, found.layers) == (None, None, None, ())
     assert "splinegraph lipschitz" in found.headline
+
+
+@pytest.mark.parametrize("width", [(), (3,)])
+def test_samples_and_outputs_may_be_single_numbers(width: tuple[int, ...]) -> None:
+    class Sum(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.tanh(x).reshape(len(x), -1).sum(1)
+
+    data = torch.randn(9, *width, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    report = analyze(sg.trace(Sum().eval(), data[:1]), data=data)
+    assert report.complete, str(report)
+    assert report["lipschitz"].upper == pytest.approx(max(1, sum(width)) ** 0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -99,3 +100,29 @@ def test_what_there_is_none_of_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not piecewise affine" in section(tanh, points(3, 3).float()).why
     monkeypatch.setattr(regions, "UNITS", 3)
     assert "4 units" in section(net(5, 4, 2), points(3, 5)).why
+
+
+def test_samples_on_a_line_are_passed_over() -> None:
+    graph, data = net(4, 8, 3), points(8, 4)
+    data[1], data[2] = data[0], 2 * data[0]
+    data[0] = 0.0
+    assert section(graph, data).samples == (0, 1, 3)
+    assert section(graph, data, torch.tensor([0, 1, 2] + [0] * 5)).samples == (0, 1, 3)
+    assert "all of the first 3 samples lie on a line" in section(graph, data[:3]).headline
+    assert "the inputs have a single entry" in section(net(1, 4, 2), points(8, 1)).headline
+
+
+def test_a_chord_in_one_cell_is_one_cell() -> None:
+    graph = sg.trace(nn.Linear(3, 2).double().eval(), torch.zeros(1, 3, dtype=torch.float64))
+    assert section(graph, points(5, 3)).headline.endswith("crosses 1 cell")
+
+
+def test_a_slice_of_a_large_network_has_fewer_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, data = net(5, 10, 8, 3), points(20, 5)
+    monkeypatch.setattr(regions, "LEAST", 7)
+    monkeypatch.setattr(regions, "WORK", 20 * sum(math.prod(node.shape) for node in graph.nodes))
+    found = section(graph, data)
+    assert found.cells is not None
+    assert found.cells <= 20
+    assert found.scale is not None
+    assert found.scale < 1

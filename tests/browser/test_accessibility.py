@@ -64,8 +64,8 @@ def test_axe_sees_a_planted_fault(open_report: Open) -> None:
 def test_tab_reaches_every_control_and_shows_where_it_is(open_report: Open) -> None:
     page = open_report(digits())
     visit(page)
-    page.evaluate("scrollTo(0, 0); document.activeElement.blur()")
-    seen: list[dict[str, Any]] = []
+    page.locator("a.skip").focus()  # else it begins where the page was scrolled to
+    seen: list[dict[str, Any]] = [page.evaluate(FOCUSED)]
     for _ in range(1500):
         page.keyboard.press("Tab")
         found = page.evaluate(FOCUSED)

@@ -184,6 +184,52 @@ def test_keys_zoom(open_report: Open, report: Plain) -> None:
     assert page.evaluate(zoom) == pytest.approx(first / 1.25)
 
 
+def _middle(page: Page, node: str) -> tuple[float, float]:
+    page.locator(f"{VIEW} .graph-box").evaluate("box => box.scrollIntoView({block: 'center'})")
+    place = f"document.querySelector('{VIEW} .graph-box').getBoundingClientRect()"
+    x, y = page.evaluate(f"id => [{place}.x + {CANVAS}.at(id).x, {place}.y + {CANVAS}.at(id).y + 10]", node)
+    return x, y
+
+
+def test_a_drag_that_begins_on_a_node_moves_the_picture_and_the_wheel_zooms_then(
+    open_report: Open, report: Plain
+) -> None:
+    page = open_report(report, near="operator-graph")
+    x, y = _middle(page, "n1")
+    first = page.evaluate(f"{CANVAS}.surface.view()")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 30, y + 20, steps=3)
+    page.mouse.up()
+    moved = page.evaluate(f"{CANVAS}.surface.view()")
+    assert (moved["x"] - first["x"], moved["y"] - first["y"]) == pytest.approx((30, 20), abs=1)
+    page.mouse.wheel(0, -100)
+    page.wait_for_function(f"zoom => {CANVAS}.surface.view().zoom > zoom", arg=first["zoom"])
+    _press(page, "ArrowDown")  # the keys are still heard
+
+
+def _swipe(page: Page, x: float, y: float) -> None:
+    session = page.context.new_cdp_session(page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    for step in range(9):
+        kind = "touchMove" if step else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y - 10 * step}]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_finger_scrolls_the_page_until_the_picture_has_the_focus(open_report: Open, report: Plain) -> None:
+    page = open_report(report, near="operator-graph")
+    x, y = _middle(page, "n1")
+    view, scrolled = f"{CANVAS}.surface.view().y", page.evaluate("scrollY")
+    first = page.evaluate(view)
+    _swipe(page, x, y)
+    page.wait_for_function("before => scrollY > before + 20", arg=scrolled)
+    assert page.evaluate(view) == first
+    page.locator(f"{VIEW} .graph-box").evaluate("box => box.focus({preventScroll: true})")
+    _swipe(page, *_middle(page, "n1"))
+    page.wait_for_function(f"first => {view} < first - 20", arg=first)
+
+
 def test_search_opens_the_modules_around_a_node(open_report: Open, report: Plain) -> None:
     page = open_report(report, near="operator-graph")
     _button(page, "close all").click()

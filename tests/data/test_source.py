@@ -281,6 +281,8 @@ def test_entries_that_are_not_used_are_noted() -> None:
     source = read_data([{"x": X[0], "y": 1, "mask": X[0], "id": 3}] * 2)
     assert source.notes == ("not used: id, mask",)
     assert read_data({"x_test": X, "y_test": Y, "x_train": X, "y_train": Y}).notes == ("not used: x_train, y_train",)
+    note = "not used: actions; classes are looked for under y, labels, y_test"
+    assert read_data({"obs": X, "actions": Y}).notes == (note,)
 
 
 class Noisy(Pairs):

@@ -189,6 +189,9 @@ def checklist(graph: SplineGraph, on: Any = None) -> Checklist:
     return Checklist(tuple(conditions), count, _shift(found))
 
 
+WRITTEN = 2**20
+"""Entries up to which weights are written out for the largest negative one."""
+
 Asked = tuple[str, bool, Tensor, float, float]
 """What is asked, whether inner entries come in, which units fail, by how much in all and at most."""
 
@@ -230,7 +233,7 @@ def _negative(operator: AffineOperator, inner: list[Tensor]) -> tuple[Tensor, fl
     short = negative.linear(*marked).detach()
     largest = 0.0 if not bool((short > 0).any()) else math.nan
     sizes = sum(mask.numel() for mask in marked)
-    if math.isnan(largest) and is_small(short.numel(), sizes):
+    if math.isnan(largest) and short.numel() * sizes <= WRITTEN and is_small(short.numel(), sizes):
         largest = max(float(_matrix(negative, marked, i).max()) for i in range(len(marked)))
     return short > 0, float(short.sum()), largest
 

@@ -44,6 +44,10 @@ MARGIN = 1e-12
 MORE = 2.0
 """How many times larger a gap must be than one of its kind that was lost in the rounding of values: to know costs."""
 
+HOPELESS, TRIED = 1e6, 2
+"""How many times larger than a gap the bound of its rounding is where others need not be looked at, and after how many
+such gaps: the bound grows with depth, at all points alike."""
+
 FALL = 1e-10
 """A slope falls if it does so by this, relative to the largest slope of its chord."""
 
@@ -92,7 +96,7 @@ def by_chords(
             if graph.exact and graph.continuous:
                 hunt.cut(count, generator, deadline)
             else:
-                hunt.triples(count, generator, deadline)
+                hunt.triples(0 if hunt.hopeless else count, generator, deadline)
         except UnsupportedOperatorError as error:
             hunt.note = f"chords were tried at three points each: {error}"
             hunt.triples(count, generator, deadline)
@@ -116,6 +120,7 @@ class _Hunt:
     outputs: list[int]
     against: dict[tuple[int, str], Witness] = field(default_factory=dict)
     note: str = ""
+    _swamped: int = 0  # how many gaps were far below the bound of their rounding
     _failed: dict[tuple[int, int], float] = field(default_factory=dict)  # largest share of a value lost in rounding
 
     def __post_init__(self) -> None:
@@ -131,10 +136,18 @@ class _Hunt:
         """Keep a witness if it holds."""
         x, y = self.place.inside(x), self.place.inside(y)
         witness = Witness(self.graph, self.indices[i], x, y, weight, gap, "chords")
-        if (i, witness.against) in self.against or not witness.holds():
+        if (i, witness.against) in self.against:
+            return False
+        if not witness.holds():
+            self._swamped += not self.graph.exact and witness.rounded_gap[1] > HOPELESS * abs(gap)
             return False
         self.against[i, witness.against] = witness
         return True
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether rounding, as far as it can be bounded, hides all gaps."""
+        return self._swamped >= TRIED and not self.against
 
     # three points
 
@@ -151,6 +164,9 @@ class _Hunt:
             gaps = values[0] - (values[1] + values[2]) / 2
             rows = self._gaps(x, y, gaps.masked_fill(~largest.isfinite(), 0.0), largest)
             near = [m[rows] for m in middle]
+            if self.hopeless:
+                self.note = "the bound of rounding errors is far above all gaps on chords: none refutes anything"
+                return
 
     def _gaps(self, x: list[Tensor], y: list[Tensor], gaps: Tensor, largest: Tensor) -> list[int]:
         """Keep the largest gaps at midpoints, and return where what is still open comes nearest to one."""
@@ -160,10 +176,11 @@ class _Hunt:
             row = int((sign * gaps[:, i]).argmax())
             gap = float(gaps[row, i])
             least = max(MARGIN, MORE * self._failed.get((i, sign), 0.0))
-            if sign * gap <= least * float(largest[row, i]):
-                kept = False
-            elif not (kept := self.found(i, [a[row] for a in x], [b[row] for b in y], 0.5, gap)):
-                self._failed[i, sign] = sign * float(share[row, i])
+            kept = False
+            if sign * gap > least * float(largest[row, i]) and not self.hopeless:
+                kept = self.found(i, [a[row] for a in x], [b[row] for b in y], 0.5, gap)
+                if not kept:
+                    self._failed[i, sign] = sign * float(share[row, i])
             if not kept:
                 worst += (-sign * share[:, i]).argsort()[: max(WORST // len(wanted), 1)].tolist()
         return worst[:WORST]

@@ -127,4 +127,4 @@ def _parted(v: Tensor, shapes: tuple[tuple[int, ...], ...]) -> tuple[Tensor, ...
 
 
 def _joined(values: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return torch.cat([v.flatten(1) for v in (values if isinstance(values, tuple) else (values,))], dim=1)
+    return torch.cat([v.reshape(len(v), -1) for v in (values if isinstance(values, tuple) else (values,))], dim=1)

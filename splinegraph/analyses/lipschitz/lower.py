@@ -166,7 +166,7 @@ def _inside(domain: Domain, points: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """Return the nearest points of the domain."""
     if domain.boxes is None:
         return points
-    together = torch.cat([x.flatten(1) for x in points], dim=1)
+    together = torch.cat([x.reshape(len(x), -1) for x in points], dim=1)
     parts = torch.from_numpy(domain.nearest(together.numpy())).split([x[0].numel() for x in points], dim=1)
     return tuple(part.reshape(x.shape) for part, x in zip(parts, points, strict=True))
 

@@ -69,12 +69,31 @@ class Stretch:
         if columns == 0:
             return 0.0
         rows = math.prod(self.nodes[-1].shape)
-        if is_small(rows, columns) and (norm == 2 or len(self.nodes) > 1):
+        small = is_small(rows, columns)
+        whole = self._merged() if norm == 2 else None
+        if whole is not None and small and columns == entry.numel():  # it may know better than to write all out
+            return whole.lipschitz(2, shapes=[self.graph[source].shape])
+        if norm == 2 and columns == entry.numel() and (places := self._places(source)):
+            last = math.prod(entry.shape[len(entry.shape) - places :])
+            if is_small(rows // last, columns // last):  # one matrix at every place: its norm is that of the whole
+                first = torch.zeros_like(entry)
+                first.view(-1, last)[:, 0] = 1.0
+                return induced_norm(self._columns(source, first), norm)
+        if small and (norm == 2 or len(self.nodes) > 1):
             return induced_norm(self._columns(source, entry), norm)
         found = self._by_sums(source, norm, entry)
-        whole = self._merged()
-        if norm == 2 and whole is not None:
-            found = min(found, whole.lipschitz(2, shapes=[self.graph[source].shape]))
+        return found if whole is None else min(found, whole.lipschitz(2, shapes=[self.graph[source].shape]))
+
+    def _places(self, source: str) -> int:
+        """Return along how many last axes all that comes of a source is the same map at every place, of one size."""
+        reached, found, size = {source}, len(self.graph[source].shape) - 1, self.graph[source].shape
+        for node in self.nodes:
+            if reached.isdisjoint(node.args):
+                continue
+            reached.add(node.name)
+            found = min(found, self.operators[node.name].places([self.graph[arg].shape for arg in node.args]))
+            if not found or len(node.shape) != len(size) or node.shape[-found:] != size[-found:]:
+                return 0
         return found
 
     def _columns(self, source: str, entry: Tensor) -> Tensor:
@@ -82,7 +101,7 @@ class Stretch:
         kept = entry.reshape(-1).nonzero()[:, 0]
         shape = self.nodes[-1].shape
         rows = math.prod(shape)
-        if rows < len(kept):
+        if rows < len(kept):  # by rows: there are fewer
             with torch.enable_grad():
                 none = entry.new_zeros(rows, *entry.shape).requires_grad_()
                 ends = torch.eye(rows, dtype=torch.float64).reshape(rows, *shape)

@@ -161,7 +161,7 @@ def smoothness(
     X = X.detach().double()
     chosen = _pairs(X, pairs, seed)
     starts, ends = X[chosen[:, 0]], X[chosen[:, 1]]
-    lengths = torch.linalg.vector_norm((ends - starts).flatten(1), dim=1).cpu().numpy()
+    lengths = torch.linalg.vector_norm((ends - starts).reshape(len(starts), -1), dim=1).cpu().numpy()
     variation, largest, crossed = _exact(graph, starts, ends) if graph.exact else _sampled(graph, starts, ends)
     return Smoothness(
         chosen, variation / lengths, largest / lengths, crossed, lengths,
@@ -173,7 +173,7 @@ def smoothness(
 def _pairs(X: Tensor, count: int, seed: int) -> NDArray[np.int64]:
     """Draw pairs of samples that are not equal."""
     random = np.random.default_rng(seed)
-    flat = X.flatten(1)
+    flat = X.reshape(len(X), -1)
     found = np.empty((0, 2), dtype=np.int64)
     for _ in range(100):
         drawn = random.integers(len(X), size=(count, 2))
@@ -205,7 +205,9 @@ def _sampled(graph: SplineGraph, starts: Tensor, ends: Tensor) -> Turning:
     slopes = []
     for t in place.tolist():
         local = affine_map(graph, torch.lerp(starts, ends, t))
-        slopes.append(torch.cat([s.flatten(1) for s in _several(local.matvec(ends - starts))], 1).detach().cpu())
+        slopes.append(
+            torch.cat([s.reshape(len(s), -1) for s in _several(local.matvec(ends - starts))], 1).detach().cpu()
+        )
     step = torch.linalg.vector_norm(torch.stack(slopes).diff(dim=0), dim=2).numpy()
     if not math.isfinite(float(step.sum())):
         raise ShapeError("slopes are not finite along the chords", remedy="check the samples and the weights")

@@ -32,6 +32,9 @@ ALLOWED = ("difference",)
 DRAWINGS = ("picture", "browser", "gallery")
 """Keys of what is drawn, compared as a whole: one row, however much of it differs."""
 
+NAMED = {("graph", "inputs"), ("graph", "outputs"), ("boundary", "by_node"), ("lipschitz", "constants")}
+"""Sections and fields whose keys are names of nodes: these may be like any of the words above."""
+
 DRAWN = 2e-5
 """Relative difference of rounded numbers that were nearly the same before: they are kept to 6 digits."""
 
@@ -190,7 +193,8 @@ Key = tuple[str | int, ...]
 def _kind(key: Key) -> Kind:
     if _text(key) == WEIGHTS:
         return "weights"
-    return "context" if any(part in CONTEXT for part in key) else "value"
+    told = key[:3] if key[1:3] in NAMED else key
+    return "context" if any(part in CONTEXT for part in told) else "value"
 
 
 def _text(key: Key) -> str:
@@ -203,7 +207,9 @@ def _pairs(key: Key, old: Any, new: Any, scale: float) -> Iterator[tuple[Key, An
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         beside = max(_scale(old), _scale(new))
         for name in dict.fromkeys((*old, *new)):
-            if name in ALLOWED:
+            if key[1:] in NAMED:
+                yield from _pairs((*key, str(name)), old.get(name, MISSING), new.get(name, MISSING), beside)
+            elif name in ALLOWED:
                 allowed = min(_number(held.get("tolerance")) for held in (old, new))
                 yield (*key, str(name)), old.get(name, MISSING), new.get(name, MISSING), allowed
             elif name in DRAWINGS:

@@ -175,7 +175,7 @@ def _off_chords(study: Study, signs: list[tuple[int, float]]) -> tuple[float, in
 
     def values(points: list[Tensor]) -> Tensor:
         ys = study.graph(*points, dtype=torch.float64)
-        return torch.cat([y.flatten(1) for y in (ys if isinstance(ys, tuple) else (ys,))], dim=1)
+        return torch.cat([y.reshape(len(y), -1) for y in (ys if isinstance(ys, tuple) else (ys,))], dim=1)
 
     ends, middles = values(xs), values([(x[left] + x[right]) / 2 for x in xs])
     size = float(ends.abs().max().clamp(min=torch.finfo(torch.float64).tiny))

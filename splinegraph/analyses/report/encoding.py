@@ -130,9 +130,16 @@ def encoding_section(study: Study) -> EncodingSection:
         why = "not worked out: no samples are chosen"
     if why:
         return EncodingSection(None, (), (), why)
-    x = chosen.inputs[0][: min(SAMPLES, WORK // _passed(graph))]
-    adjoint, solved = invert(graph, x), invert(graph, x, kind="least_squares", method="svd")
-    rows, gallery = _rows(graph, chosen.at, adjoint, solved), encoding_gallery(chosen.at, x, adjoint, solved)
+    x, at = chosen.inputs[0][: min(SAMPLES, WORK // _passed(graph))], chosen.at
+    adjoint = invert(graph, x)
+    finite = adjoint.reconstruction.reshape(len(x), -1).isfinite().all(1)  # so is A[x] then, and f(x)
+    if not bool(finite.all()):
+        x, at = x[finite], tuple(index for index, kept in zip(at, finite.tolist(), strict=False) if kept)
+        if not at:
+            return EncodingSection(None, (), (), "not worked out: no chosen sample has a finite output and map")
+        adjoint = invert(graph, x)
+    solved = invert(graph, x, kind="least_squares", method="svd")
+    rows, gallery = _rows(graph, at, adjoint, solved), encoding_gallery(at, x, adjoint, solved)
     return EncodingSection(x[0].numel(), rows, _layers(graph, x), "", gallery)
 
 

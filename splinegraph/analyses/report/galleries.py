@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -138,8 +138,8 @@ class EncodingGallery:
     left_out: str
 
 
-def template_gallery(found: Templates, labels: Tensor | None) -> TemplateGallery:
-    """Return the gallery of templates of all classes; sample i of them is sample i of the data."""
+def template_gallery(found: Templates, labels: Tensor | None, at: Sequence[int]) -> TemplateGallery:
+    """Return the gallery of templates of all classes, of samples `at` and their labels."""
     shape = tuple(found.rows.shape[2:])
     why = _unshown(shape)
     if why:
@@ -151,7 +151,7 @@ def template_gallery(found: Templates, labels: Tensor | None) -> TemplateGallery
         if room < 0:
             break
         made = _pictured(found, i, outputs, None if labels is None else int(labels[i]))
-        held += [] if made is None else [made]
+        held += [] if made is None else [replace(made, sample=at[i])]
     return TemplateGallery(tuple(held), _rest(len(held), len(order), shape))
 
 

@@ -138,8 +138,10 @@ def farthest(graph: SplineGraph, samples: Sequence[Tensor], norm: float) -> floa
     """Return the largest |f(x) - f(y)| / |x - y| of two samples; None if no two differ."""
     with torch.no_grad():
         values = graph(*samples, dtype=torch.float64)
-    ys = torch.cat([y.double().flatten(1) for y in (values if isinstance(values, tuple) else (values,))], dim=1)
-    xs = torch.cat([x.double().flatten(1) for x in samples], dim=1)
+    ys = torch.cat(
+        [y.double().reshape(len(y), -1) for y in (values if isinstance(values, tuple) else (values,))], dim=1
+    )
+    xs = torch.cat([x.double().reshape(len(x), -1) for x in samples], dim=1)
     pairs = [(i, j) for i, j in itertools.combinations(range(len(xs)), 2) if not torch.equal(xs[i], xs[j])]
     sizes = [
         (torch.linalg.vector_norm(ys[i] - ys[j], norm), torch.linalg.vector_norm(xs[i] - xs[j], norm)) for i, j in pairs

@@ -179,16 +179,20 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3}
 
 
 def _check(study: Study, local: AffineMap) -> None:
-    """Check that f(x) is A x + b, by one more pass through the network for each side."""
-    count = len(local)
-    y, mapped, b = (t.reshape(count, -1).detach() for t in (local.value, local.matvec(*local.inputs), local.bias))
+    """Check that f(x) is A x + b where f(x) is a number, by one more pass through the network for each side."""
+    y, mapped, b = (t.reshape(len(local), -1).detach() for t in (local.value, local.matvec(*local.inputs), local.bias))
+    finite = y.isfinite().all(1)
+    if not bool(finite.any()):
+        return study.checked("maps", "f(x) = A[x] x + b[x]", None, "no chosen sample has a finite output")
+    y, mapped, b = y[finite], mapped[finite], b[finite]
     sizes = torch.stack([y.abs().amax(1), mapped.abs().amax(1), b.abs().amax(1)]).amax(0)
     sizes = sizes.clamp(min=torch.finfo(y.dtype).tiny)
     worst = float(((y - mapped - b).abs().amax(1) / sizes).max())
     tolerance = TOLERANCE.get(y.dtype, 1e-1)
     what = "on the cells of" if local.kind == "exact" else "at"
-    detail = f"{what} {plural(count, 'sample')}, all outputs: largest relative difference {worst:.1e}"
-    study.checked("maps", "f(x) = A[x] x + b[x]", worst <= tolerance, detail, tolerance, worst)
+    more = "" if len(y) == len(local) else f"; {len(local) - len(y)} more with NaN or infinite outputs left out"
+    detail = f"{what} {plural(len(y), 'sample')}, all outputs: largest relative difference {worst:.1e}{more}"
+    return study.checked("maps", "f(x) = A[x] x + b[x]", worst <= tolerance, detail, tolerance, worst)
 
 
 def _columns(local: AffineMap, inputs: tuple[Tensor, ...]) -> list[dict[str, Any]]:

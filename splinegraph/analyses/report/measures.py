@@ -19,8 +19,8 @@ from splinegraph.errors import SplineGraphError
 
 __all__ = ["LayerSparsity", "MeasuresSection", "measures_section"]
 
-PAIRS = 16
-"""Chords along which slopes are followed."""
+PAIRS, WORK = 16, 2**28
+"""Most chords along which slopes are followed, and units times entries of all nodes for all of them: seconds."""
 
 DRAWS, STEPS = 3, 8
 """Directions in which the weights are moved, and steps of Lanczos' method."""
@@ -122,10 +122,12 @@ def measures_section(study: Study) -> MeasuresSection:
 
 def _smoothness(graph: SplineGraph, study: Study, kept: Kept) -> tuple[Smoothness | None, str]:
     units = sum(math.prod(node.shape) for node in graph.operators if node.op.family != "affine")
-    if units > UNITS:
-        return None, f"no slopes between samples: {units:,} units"
+    entries = sum(math.prod(node.shape) for node in graph.nodes)
+    pairs = min(PAIRS, WORK // max(units * entries, 1))  # a chord may cross as many cells as there are units
+    if units > UNITS or not pairs:
+        return None, f"no slopes between samples: {units:,} units, values of {entries:,} entries"
     try:
-        return smoothness(graph, kept.inputs[0], kept.labels, pairs=PAIRS, seed=study.seed), ""
+        return smoothness(graph, kept.inputs[0], kept.labels, pairs=pairs, seed=study.seed), ""
     except SplineGraphError as error:
         return None, f"no slopes between samples: {error.what}"
 

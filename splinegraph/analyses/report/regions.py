@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,9 @@ from splinegraph.errors import DomainError, SplineGraphError, one_line
 
 __all__ = ["Few", "RegionsSection", "SliceCheck", "regions_section"]
 
-CELLS = 2_000
-"""Most cells of the slice: one with more is made smaller."""
+CELLS, LEAST, WORK = 2_000, 200, 2**25
+"""Most cells of the slice, which is made smaller if it has more: fewer of large networks, for which it is cells times
+entries of all nodes that count, but so many at least."""
 
 UNITS = 20_000
 """Units up to which there is a slice: one of a larger network takes longer than a report should."""
@@ -142,7 +144,7 @@ class RegionsSection(Section):
         if self.chords:
             least, most = self.crossed_least, self.crossed_most
             range_ = f"{least}" if least == most else f"{least} to {most}"
-            parts.append(f"a chord between two samples crosses {range_} cells")
+            parts.append(f"a chord between two samples crosses {range_} cell{'s' * (most != 1)}")
         return "; ".join([*parts, *[self.why] * bool(self.why)])
 
 
@@ -175,7 +177,7 @@ def regions_section(study: Study) -> RegionsSection:
         why.append(f"no chords: {error}")
     if found is not None and found.partition is None:
         found = None
-        why.append(f"no slice: even the smallest one tried has more than {CELLS} cells")
+        why.append(f"no slice: even the smallest one tried has more than {_most(graph)} cells")
     section = _section(found, counts, "; ".join(why))
     if found is None or found.partition is None:
         return section
@@ -228,7 +230,12 @@ def _slice(graph: SplineGraph, few: Few) -> Slice:
         why = "the network has several inputs" if len(graph.inputs) != 1 else "the network is not continuous"
         raise DomainError("there is no mesh", why=why)
     points = {index: few.first[index][0] for index in sorted(few.first)}
-    return find_slice(graph, points, few.corners, few.range[0], CELLS)
+    return find_slice(graph, points, few.corners, few.range[0], _most(graph))
+
+
+def _most(graph: SplineGraph) -> int:
+    """Return how many cells the slice may have."""
+    return min(CELLS, max(LEAST, WORK // sum(math.prod(node.shape) for node in graph.nodes)))
 
 
 def _crossed(graph: SplineGraph, few: Few) -> np.ndarray[Any, np.dtype[np.int64]] | None:

@@ -128,7 +128,7 @@ def analyze(
     request: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Report on a network: its operators, units, activation patterns and local affine maps.
+    """Report on a network: one section per analysis, each as far as the network's size allows.
 
     Parameters
     ----------

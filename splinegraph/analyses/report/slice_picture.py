@@ -196,7 +196,9 @@ def _maps(partition: Partition, scale: _Scale) -> list[list[list[Any]]]:
         else:
             which = np.argsort(-values[start : start + step], axis=1, kind="stable")[:, :shown]
         size = EXACT * sizes[which]
-        slopes = _rounded(maps.A[rows, which], size[:, :, None] / np.maximum(scale.size, np.finfo(float).tiny))
+        steep = EXACT * np.abs(maps.A).max(axis=(0, 2))[which][:, :, None]  # told even where they hardly matter
+        fine = np.minimum(size[:, :, None] / np.maximum(scale.size, np.finfo(float).tiny), steep)
+        slopes = _rounded(maps.A[rows, which], fine)
         columns = [which, slopes[:, :, 0], slopes[:, :, 1], _rounded(maps.b[rows, which], size)]
         told += [list(map(list, zip(*cell, strict=True))) for cell in zip(*(c.tolist() for c in columns), strict=True)]
     return told

@@ -80,7 +80,7 @@ def find_slice(
     points : mapping from int to Tensor of shape (*in,)
         Some samples.
     corners : sequence of int
-        Those that a plane runs through.
+        Those that a plane runs through, if they do not lie on a line.
     limits : (Tensor, Tensor)
         Least and largest entries of all samples: the slice of an input of two entries.
     most : int
@@ -92,8 +92,7 @@ def find_slice(
         If the samples span no slice.
     """
     kind = "box" if math.prod(graph.input_shapes[0]) == 2 else "plane"
-    whole = _box(limits) if kind == "box" else _plane(points, corners)
-    samples = tuple(corners) if kind == "plane" else ()
+    samples, whole = ((), _box(limits)) if kind == "box" else _plane(points, corners)
     chart = chart_of(graph, whole)
     among = samples or tuple(points)
     at = chart.coordinates([torch.stack([points[i].double() for i in among])]).numpy()
@@ -108,10 +107,19 @@ def find_slice(
     return Slice(kind, samples, shown, scale, center, found)
 
 
-def _plane(points: Mapping[int, Tensor], corners: Sequence[int]) -> Plane:
-    if len(corners) < 3:
+def _plane(points: Mapping[int, Tensor], corners: Sequence[int]) -> tuple[tuple[int, ...], Plane]:
+    """Return the plane through some samples, and which: others than asked for where those lie on a line."""
+    if next(iter(points.values())).numel() < 2:
+        raise DomainError("the inputs have a single entry")
+    if len(points) < 3:
         raise DomainError("a plane needs three samples")
-    return Plane.through(*(points[index].double() for index in corners))
+    among = dict.fromkeys((*corners, *points))
+    for chosen in itertools.chain([tuple(corners)], itertools.combinations(among, 3)):
+        try:
+            return tuple(sorted(chosen)), Plane.through(*(points[index].double() for index in sorted(chosen)))
+        except DomainError:
+            continue
+    raise DomainError(f"all of the first {len(points)} samples lie on a line")
 
 
 def _box(limits: tuple[Tensor, Tensor]) -> Box:

@@ -49,6 +49,7 @@ class TemplatesSection(Section):
     Parameters
     ----------
     samples, classes : int
+        Of the first samples those whose scores and templates are finite.
     kind : {'exact', 'tangent'} or None
         None if nothing was worked out.
     judged : bool
@@ -104,6 +105,13 @@ def templates_section(study: Study) -> TemplatesSection:
     x = x[: min(room, SAMPLES)]
     y = kept.labels[: len(x)] if kept.labels is not None and labels.judged else None
     found = templates(graph, x, y)
+    finite = found.scores.isfinite().all(1) & found.rows.flatten(1).isfinite().all(1)
+    at = finite.nonzero()[:, 0].cpu()
+    if not len(at):
+        return _nothing(f"not worked out: none of {plural(len(x), 'sample')} has finite scores and templates")
+    if len(at) < len(x):
+        x, y = x[finite], None if y is None else y[at]
+        found = templates(graph, x, y)
     target = found.scores.argmax(1) if y is None else y.to(x.device)
     share = found.centered_bias_share.gather(1, target[:, None])
     share = share[~share.isnan()]
@@ -113,7 +121,7 @@ def templates_section(study: Study) -> TemplatesSection:
         bias_share=float(share.mean()) if len(share) else None,
         measures=tuple(TemplateMeasure(name, **values) for name, values in found.comparison.to_dict().items()),
         own=memory.get("own"), same=memory.get("same"), other=memory.get("other"), why="",
-        gallery=template_gallery(found, y),
+        gallery=template_gallery(found, y, at.tolist()),
     )  # fmt: skip
 
 

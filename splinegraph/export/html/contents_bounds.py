@@ -55,7 +55,7 @@ def _class(index: Any, name: Any) -> str:
     "Cells and regions of the slice are counted exactly: one cell per activation code, and cells that join to one "
     "affine piece are one linear region. They tell of this slice, not of all of the input space.",
     Picture(
-        "slice", "The slice", "Each polygon is an activation cell; the dark line is the exact decision boundary.",
+        "slice", "The slice", "Each polygon is an activation cell; the heavy line is the exact decision boundary.",
         lambda section: section.get("picture"),
     ),
 )  # fmt: skip
@@ -111,10 +111,11 @@ def lipschitz(section: Facts, report: Facts) -> list[Table]:
         return [node(row["node"]), *told, num(row.get("constant")), num(row.get("total"))]
 
     near = section.get("local") or {}
-    note = "Operators whose constant is not 1. No number: there is no constant that holds for all inputs."
+    others = [row for row in section.get("layers") or () if number(row.get("constant")) != "1"]
+    note = "Operators whose constant, to four digits, is not 1. No number: none holds for all inputs."
     found = table("Methods", rungs, section.get("rungs"), rung)
     found += table("Methods, in the box around the samples", rungs, near.get("rungs"), rung)
-    return [*found, *table("Operators", columns, section.get("layers"), layer, note)]
+    return [*found, *table("Operators", columns, others, layer, note)]
 
 
 @content(

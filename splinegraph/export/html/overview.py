@@ -177,7 +177,9 @@ def origin(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return where the report comes from: what was asked for, files, weights, versions."""
     held, asked = report.get("provenance") or {}, report.get("request") or {}
     rows = [("command", _command(asked))]
-    rows += [(f"SHA-256 of {name}", str(digest)) for name, digest in (asked.get("files") or {}).items()]
+    files = asked.get("files")
+    digests = files if isinstance(files, Mapping) else {}  # a report.json may have been edited
+    rows += [(f"SHA-256 of {name}", str(digest)) for name, digest in digests.items()]
     rows += [("SHA-256 of the weights", str(held.get("weights_sha256") or ""))]
     rows += [("samples", number(held.get("samples")) + (" random inputs" if held.get("random_inputs") else ""))]
     rows += [("arithmetic", str(held.get("dtype") or "")), ("seed", str(held.get("seed", "")))]

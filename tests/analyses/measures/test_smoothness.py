@@ -126,3 +126,13 @@ def test_networks_that_take_one_sample_at_a_time() -> None:
     batched = sg.smoothness(_net(nn.ReLU()), _x(), pairs=8)
     np.testing.assert_allclose(found.variation, batched.variation, atol=1e-12)
     assert found.variation.any()
+
+
+def test_a_report_leaves_out_slopes_that_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = sg.trace(nn.Sequential(nn.Linear(3, 4), nn.ReLU()).double().eval(), torch.zeros(1, 3).double())
+    data = torch.randn(8, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for chords in (2, 0):
+        monkeypatch.setattr("splinegraph.analyses.report.measures.WORK", chords * 4 * 11)  # 4 units, 11 entries
+        found = sg.analyze(graph, data=data, sections=["measures"])["measures"]
+        assert found.chords == chords
+    assert "no slopes between samples: 4 units, values of 11 entries" in found.why

@@ -132,3 +132,21 @@ def test_tokens_are_shown_as_a_matrix() -> None:
     graph = sg.trace(model, torch.zeros(1, 3, 4, dtype=torch.float64))
     gallery = told(graph, torch.randn(6, 3, 4, dtype=torch.float64))["templates"]["gallery"]
     assert gallery["samples"][0]["x"]["shape"] == [1, 3, 4]
+
+
+class Log(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x.log(), -x], dim=1)
+
+
+def test_samples_without_a_finite_output_are_left_out() -> None:
+    data = torch.tensor([[-1.0, 2.0], [1.0, 3.0], [-2.0, -1.0], [0.5, 1.0]], dtype=torch.float64)
+    graph = sg.trace(Log().eval(), torch.ones(1, 2, dtype=torch.float64))
+    sections = told(graph, data, torch.tensor([0, 3, 1, 2]))
+    assert sorted(row["sample"] for row in sections["templates"]["gallery"]["samples"]) == [1, 3]
+    assert {row["sample"]: row["label"] for row in sections["templates"]["gallery"]["samples"]} == {1: 3, 3: 2}
+    assert sections["templates"]["samples"] == 2
+    assert [row["sample"] for row in sections["encoding"]["rows"]] == [1, 3]
+    assert [row["sample"] for row in sections["encoding"]["gallery"]["samples"]] == [1, 3]
+    for name in ("templates", "encoding"):
+        assert told(graph, -data.abs())[name]["headline"].startswith("not worked out: no")

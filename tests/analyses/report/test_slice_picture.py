@@ -185,3 +185,10 @@ def test_without_a_slice_there_is_no_picture() -> None:
     section = told(sg.trace(nn.Sequential(nn.Linear(3, 3), nn.Tanh()).eval(), torch.zeros(1, 3)), points(5, 3))
     assert (section["picture"], section["checks"]) == (None, [])
     assert "not piecewise affine" in section["why"]
+
+
+def test_slopes_are_told_where_they_hardly_matter() -> None:
+    graph, data = net(2, 6, 3), 1e-8 * points(20, 2)
+    picture = told(graph, data)["picture"]
+    for cell, norm in zip(picture["maps"], picture["norms"], strict=True):
+        assert np.linalg.norm([row[1:3] for row in cell], 2) == pytest.approx(norm, rel=1e-4)

@@ -202,6 +202,18 @@ def test_the_command_of_the_request_asks_for_the_same() -> None:
     assert dict(page.origin)["SHA-256 of the weights"] == "cd" * 32
 
 
+@pytest.mark.parametrize("files", [None, "text", 7, []])
+def test_an_edited_request_stops_nothing(files: object) -> None:
+    assert outline(sample() | {"request": {"target": "net.py", "files": files}}).origin[0][1].endswith("net.py")
+
+
+def test_operators_whose_constant_is_1_to_four_digits_are_left_out() -> None:
+    rows = [{"node": name, "constant": value, "total": 2.0} for name, value in (("near", 0.999996), ("far", 0.9993))]
+    report = {"sections": {"lipschitz": {"failed": False, "headline": "", "layers": rows}}}
+    (table,) = outline(report).sections[0].tables
+    assert [row[0].text for row in table.rows] == ["far"]
+
+
 def test_checks_that_failed_are_loud() -> None:
     finding = next(found for found in outline(sample()).findings if found.section == "checks")
     assert finding.tone == "bad"

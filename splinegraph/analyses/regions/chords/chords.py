@@ -124,9 +124,8 @@ class Chords:
 
         One forward-sized pass over all pieces, on first use.
         """
-        segment = torch.from_numpy(self.owner)
-        directions = [(b - a)[segment.to(a.device)] for a, b in zip(self.starts, self.ends, strict=True)]
-        return slopes(self.graph, self.layers, self.packed, directions).cpu()
+        directions = [b - a for a, b in zip(self.starts, self.ends, strict=True)]
+        return slopes(self.graph, self.layers, self.packed, directions, torch.from_numpy(self.owner)).cpu()
 
     @functools.cached_property
     def linear_counts(self) -> Ints:
@@ -147,7 +146,7 @@ class Chords:
         with torch.no_grad():
             rows = [self.graph(*part) for part in chunks(self.graph, self.midpoints())]
         outputs = [row if isinstance(row, tuple) else (row,) for row in rows]
-        value = torch.cat([torch.cat([y.detach().flatten(1) for y in row], 1) for row in outputs]).cpu()
+        value = torch.cat([torch.cat([y.detach().reshape(len(y), -1) for y in row], 1) for row in outputs]).cpu()
         half = 0.5 * torch.from_numpy(self.widths)[:, None] * self.slopes
         gap = torch.linalg.vector_norm((value[1:] - half[1:]) - (value[:-1] + half[:-1]), dim=1)
         scale = torch.linalg.vector_norm(value, dim=1).max() + float(largest.max())

@@ -17,15 +17,19 @@ from splinegraph.core.walk import walk
 __all__ = ["slopes"]
 
 
-def slopes(graph: SplineGraph, layers: Sequence[Layer], packed: Bytes, directions: Sequence[Tensor]) -> Tensor:
+def slopes(
+    graph: SplineGraph, layers: Sequence[Layer], packed: Bytes, directions: Sequence[Tensor], owner: Tensor
+) -> Tensor:
     """Return A d on each piece, all outputs flattened side by side, shape (P, out).
 
     Parameters
     ----------
     packed : array of uint8, shape (P, bytes)
         Codes of the pieces.
-    directions : sequence of Tensor of shape (P, *in), float64
-        The direction of each piece.
+    directions : sequence of Tensor of shape (S, *in), float64
+        The directions of segments.
+    owner : Tensor of shape (P,)
+        The segment of each piece.
 
     Notes
     -----
@@ -36,7 +40,7 @@ def slopes(graph: SplineGraph, layers: Sequence[Layer], packed: Bytes, direction
     found = []
     for start in range(0, len(packed), step):
         rows = slice(start, start + step)
-        found.append(_pass(graph, named, packed[rows], [d[rows] for d in directions]))
+        found.append(_pass(graph, named, packed[rows], [d[owner[rows].to(d.device)] for d in directions]))
     size = sum(torch.Size(shape).numel() for shape in graph.output_shapes)
     return torch.cat(found) if found else torch.zeros(0, size, dtype=torch.float64)
 

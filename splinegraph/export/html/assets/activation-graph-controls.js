@@ -20,7 +20,7 @@
       "select",
       {},
       option("", "all"),
-      ...model.labels.map((name) => option(name, graph.named(view, name))),
+      ...model.labels.map((name) => option(name, graph.short(graph.named(view, name), 60))),
     );
     const from = el(
       "select",

@@ -9,6 +9,10 @@
   const FULL = 100;
   const CLOSE = 120;
 
+  /** Width of the picture over its height, and how much larger discs are at most where there is room. */
+  const SHAPE = 1.4;
+  const LARGER = 2.2;
+
   /** Cells that are shown at first, at most, if fewer samples a cell may be left out. */
   const MOST_AT_START = 600;
 
@@ -94,19 +98,22 @@
     const heights = order.map((layer) =>
       layers.get(layer).reduce((sum, cell) => sum + 2 * radius(cell) + gap(layer), 0),
     );
-    const tallest = Math.max(...heights);
-    const stride = Math.max(160, Math.min(1.5 * tallest, (1.5 * tallest) / Math.max(1, order.length - 1)));
+    const stacked = Math.max(...heights);
+    const stride = Math.max(160, Math.min(stacked, (SHAPE * stacked) / order.length));
+    // few cells in many layers: apart, and larger, so that the picture is no thin band
+    const grown = Math.min(8, Math.max(1, (stride * order.length) / (SHAPE * stacked)));
     const at = new Map();
     const columns = order.map((layer, k) => {
       let top = -heights[k] / 2;
       for (const cell of layers.get(layer)) {
         const r = radius(cell);
-        at.set(cell.id, { x: k * stride, y: top + r });
+        at.set(cell.id, { x: k * stride, y: grown * (top + r) });
         top += 2 * r + gap(layer);
       }
       return { layer, x: k * stride, count: layers.get(layer).length, stride };
     });
-    return { at, radius, columns, tallest };
+    const larger = Math.min(grown, LARGER);
+    return { at, radius: (cell) => larger * radius(cell), columns, tallest: grown * stacked };
   };
 
   function arrange(cells, place) {

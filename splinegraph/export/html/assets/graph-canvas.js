@@ -84,7 +84,7 @@
     if (before === canvas.surface) return;
     if (before) before.set({ nodes: [], edges: [], byId: new Map() });
     canvas.surface.resize();
-    canvas.surface.wheel(document.activeElement === canvas.box);
+    canvas.surface.active(document.activeElement === canvas.box);
     if (before) canvas.surface.look(before.view());
   }
 
@@ -95,11 +95,20 @@
 
   function listen(canvas) {
     const { box, tools } = canvas;
-    const wheel = (on) => () => canvas.surface && canvas.surface.wheel(on);
-    box.addEventListener("focus", wheel(true));
-    box.addEventListener("blur", wheel(false));
-    box.addEventListener("touchstart", wheel(true), { passive: true, capture: true });
-    box.addEventListener("pointerdown", () => box.focus({ preventScroll: true }), true);
+    const active = (on) => () => canvas.surface && canvas.surface.active(on);
+    box.addEventListener("focus", active(true));
+    box.addEventListener("blur", active(false));
+    // cytoscape takes the focus from what is pressed, and with it the keys and the wheel
+    box.addEventListener("pointerdown", () => (box.blur = () => {}), true);
+    for (const kind of ["pointerup", "pointercancel"]) window.addEventListener(kind, () => delete box.blur, true);
+    // a finger scrolls the page until the picture is tapped
+    const focus = () => box.focus({ preventScroll: true });
+    box.addEventListener("pointerdown", (event) => event.pointerType !== "touch" && focus(), true);
+    box.addEventListener("click", focus, true);
+    const leave = (event) => document.activeElement !== box && event.stopPropagation();
+    for (const kind of ["touchstart", "touchmove", "touchend"]) {
+      box.addEventListener(kind, leave, { passive: true, capture: true });
+    }
     box.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.target !== box) return;
       if (pressed(canvas, event.key)) event.preventDefault();

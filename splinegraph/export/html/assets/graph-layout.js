@@ -47,7 +47,7 @@
       down.pop();
     }
     const parts = [];
-    if (!state.fast) for (let k = 1; k < up.length; k += 1) parts.push([up[k].id, up[k - 1].id, `out ${target.id}`]);
+    if (!state.fast) for (let k = 1; k < up.length; k += 1) parts.push([up[k].id, up[k - 1].id, `out ${source.id}`]);
     const holder = up[up.length - 1].parent.id;
     parts.push([holder, up[up.length - 1].id, down[down.length - 1].id]);
     if (!state.fast)

@@ -1,8 +1,8 @@
 "use strict";
 /* Two surfaces that show a scene (see graph-paint.js) and say what is clicked: cytoscape for some hundred nodes, and
  * a canvas of our own for thousands, which cytoscape takes seconds for. Both have
- *   element, set(scene), mark(marked), look(view), view(), wheel(on), resize(), theme(theme)
- * and call on.tap(id or null), on.open(id), on.moved().
+ *   element, set(scene), mark(marked), look(view), view(), active(on), resize(), theme(theme)
+ * and call on.tap(id or null), on.open(id), on.moved(). While one is not active, wheel and finger scroll the page.
  */
 (function () {
   const graph = (splinegraph.graph = splinegraph.graph || {});
@@ -104,6 +104,7 @@
       boxSelectionEnabled: false,
       autoungrabify: true,
       userZoomingEnabled: false,
+      userPanningEnabled: false,
     });
     cy.on("tap", (event) => on.tap(event.target === cy || event.target.isEdge() ? null : event.target.id()));
     cy.on("dbltap", "node", (event) => on.open(event.target.id()));
@@ -122,7 +123,7 @@
         }),
       look: ({ zoom, x, y }) => cy.viewport({ zoom, pan: { x, y } }),
       view: () => ({ zoom: cy.zoom(), ...cy.pan() }),
-      wheel: (enabled) => cy.userZoomingEnabled(enabled),
+      active: (on) => cy.userZoomingEnabled(on).userPanningEnabled(on),
       resize: () => cy.resize(),
       theme: (colors) => cy.style(sheet(colors)),
     };
@@ -144,6 +145,7 @@
       group: "nodes",
       data: { ...node, label: node.lines.join("\n"), polygon, left },
       position: { x: node.x, y: node.y },
+      pannable: true, // a drag that begins on a node moves the picture, too
       classes: classes.filter(Boolean),
     };
   }
@@ -184,7 +186,7 @@
       marked: { nodes: new Set(), edges: new Set() },
       view: { zoom: 1, x: 0, y: 0 },
       kept: null,
-      wheel: false,
+      active: false,
       asked: 0,
       timer: 0,
       fingers: new Map(),
@@ -210,8 +212,8 @@
         ask(own);
       },
       view: () => ({ ...own.view }),
-      wheel: (enabled) => {
-        own.wheel = enabled;
+      active: (enabled) => {
+        own.active = enabled;
       },
       resize: () => {
         sized(own);
@@ -319,7 +321,7 @@
       const [dx, dy] = [event.clientX - last.clientX, event.clientY - last.clientY];
       travel += Math.abs(dx) + Math.abs(dy);
       if (fingers.size === 2) pinched(own, last, event);
-      else if (travel > 4) {
+      else if (travel > 4 && own.active) {
         own.view = { ...own.view, x: own.view.x + dx, y: own.view.y + dy };
         own.on.moved();
         ask(own);
@@ -335,7 +337,7 @@
     canvas.addEventListener(
       "wheel",
       (event) => {
-        if (!own.wheel && !event.ctrlKey) return;
+        if (!own.active && !event.ctrlKey) return;
         event.preventDefault();
         zoomed(own, event, Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)));
       },

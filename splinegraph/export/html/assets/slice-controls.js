@@ -42,9 +42,10 @@
       [0, 0],
       [view.width, view.height],
     ];
-    const inside = (event) => event.type !== "wheel" || event.ctrlKey || view.svg.node() === document.activeElement;
+    const alone = (event) => event.type === "wheel" || (event.touches && event.touches.length === 1);
+    const inside = (event) => !alone(event) || event.ctrlKey || view.svg.node() === document.activeElement;
     const zoom = d3.zoom().scaleExtent([1, FARTHEST]).extent(box).translateExtent(box);
-    // the page scrolls under the pointer until the picture is clicked
+    // the page scrolls under pointer and finger until the picture is clicked
     zoom.filter((event) => inside(event) && !event.button);
     zoom.on("zoom", (event) => {
       view.transform = event.transform;

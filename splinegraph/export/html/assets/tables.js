@@ -32,6 +32,7 @@
       const button = el("button", { type: "button", title: heading.title || null }, label);
       button.addEventListener("click", () => this.sort(column));
       heading.removeAttribute("title");
+      heading.dataset.title = label; // on paper
       heading.replaceChildren(button);
     }
 
@@ -44,7 +45,7 @@
       this.status = el("span", { role: "status", class: "muted" });
       const tools = el("div", { class: "table-tools" }, input, this.status);
       if (this.rest.length) {
-        const all = el("button", { type: "button" }, "Show all " + this.rows.length.toLocaleString("en-US") + " rows");
+        const all = el("button", { type: "button" }, "Show all " + count(this.rows.length) + " rows");
         all.addEventListener("click", () => {
           this.showAll();
           all.remove();
@@ -52,12 +53,13 @@
         tools.append(all);
       }
       this.box.prepend(tools);
+      if (this.note) this.note.remove(); // it says the same to those without scripts
+      this.tell(this.rows.length, this.limit);
     }
 
     /** Builds all rows, as a click on "show all" and printing do. */
     showAll() {
       this.limit = this.rows.length;
-      if (this.note) this.note.remove();
       this.show();
     }
 
@@ -84,12 +86,14 @@
       const found = this.order.filter((row) => this.matches(row));
       const shown = found.slice(0, this.limit);
       this.body.replaceChildren(...shown.map((row) => row.element || (row.element = this.makeRow(row.cells))));
-      if (this.status) {
-        const cut = found.length - shown.length;
-        const told = this.filter ? found.length + " of " + this.rows.length + " rows" : "";
-        this.status.textContent = told + (this.filter && cut ? ", the first " + shown.length + " shown" : "");
-      }
-      if (this.note && this.note.isConnected) this.note.hidden = Boolean(this.filter);
+      this.tell(found.length, shown.length);
+    }
+
+    /** Says how many rows there are beside the filter: a long table scrolls in a box of its own. */
+    tell(found, shown) {
+      if (!this.status) return;
+      const told = (this.filter ? count(found) + " of " : "") + count(this.rows.length) + " rows";
+      this.status.textContent = told + (shown < found ? ", the first " + count(shown) + " shown" : "");
     }
 
     makeRow(cells) {
@@ -106,6 +110,8 @@
       return row;
     }
   }
+
+  const count = (n) => n.toLocaleString("en-US");
 
   function readCells(row) {
     return [...row.cells].map((cell) => {
