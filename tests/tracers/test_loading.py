@@ -305,7 +305,7 @@ def test_a_wrong_attribute_suggests_the_nearest(write) -> None:
     ("attribute", "text"),
     [
         ("weights", "dictionary of weights has no architecture"),
-        ("number", "is a int"),
+        ("number", "is an int"),
         ("make", "make in .* needs n: .*`model = make\\(n=...\\)`"),
         ("fails", r"at file.py:\d+: ZeroDivisionError"),
         ("several", r"is a list with 2 entries: .*`model = several\[0\]`"),

@@ -37,6 +37,9 @@ LARGE_ENTRIES = 4_000_000
 CLOSE = 1e-9
 """How far rounding may put one end of a bound past another, relative to it."""
 
+LOOSE = 1e6
+"""How many times the lower end an upper one is that says little of the network."""
+
 NAMED = 3
 """Operators that the headline names."""
 
@@ -135,6 +138,8 @@ class LipschitzSection(Section):
             found += f"; {near.lower:.4g} to {near.upper:.4g} in the box around the samples, by {near.method}"
         largest = sorted((row for row in self.layers if row.constant), key=lambda row: -(row.constant or 0))[:NAMED]
         most = ", ".join(f"{row.node} {row.constant:.3g}" for row in largest)
+        if self.lower and self.upper > LOOSE * self.lower:
+            found += ", which says little"
         return f"{found}; largest constants: {most}" if most else found
 
 

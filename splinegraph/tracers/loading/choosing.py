@@ -226,4 +226,5 @@ def _no_model(value: Any, expression: str, name: str) -> TargetError:
             remedy=f"give one a name: `model = {expression}[{keys[0]!r}]`",
         )  # fmt: skip
     weights = isinstance(value, Mapping) and "a dictionary of weights has no architecture"
-    return TargetError(f"{name} is a {kind}", why=weights or "no torch.nn.Module", remedy=_NAME_ONE)
+    article = "an" if kind[0] in "aeiouAEIOU" else "a"
+    return TargetError(f"{name} is {article} {kind}", why=weights or "no torch.nn.Module", remedy=_NAME_ONE)
