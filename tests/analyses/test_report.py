@@ -33,7 +33,7 @@ def known() -> nn.Sequential:
 DATA = torch.tensor([[-1.0], [2.0], [3.0], [0.0]])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def report() -> Report:
     graph = sg.trace(known(), torch.zeros(1, 1))
     return analyze(graph, data=DATA, labels=torch.tensor([0, 0, 1, 0]), at=[1, 3])
