@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 import re
@@ -169,7 +170,7 @@ def _mnist_strided(name: str) -> Case:
 
 def _example(name: str, module: str) -> Case:
     x, _ = digits_data()
-    net = importlib.import_module(f"examples.{module}").model.double().eval()
+    net = copy.deepcopy(importlib.import_module(f"examples.{module}").model).double().eval()
     return Case(name, net, (1, 8, 8), None, x[:32].reshape(-1, 1, 8, 8).double())
 
 

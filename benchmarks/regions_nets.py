@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def digits(name: str, module: str, extent: float) -> Case:
     """A square on the plane through three digits, around their mean; `extent` is half its side, in pixel values."""
     import importlib
 
-    net = importlib.import_module(f"examples.{module}").model.double().eval()
+    net = copy.deepcopy(importlib.import_module(f"examples.{module}").model).double().eval()
     x = torch.from_numpy(np.load(DIGITS)["x"][:3]).double()
     domain = Plane(x.mean(0), x[1] - x[0], x[2] - x[0], extent=extent)
     return Case(name, net, (1, 8, 8), domain, None, None)
