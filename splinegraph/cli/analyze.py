@@ -55,7 +55,8 @@ def analyze(
             Request(**asked), trust=trust, command=ctx.command_path, quiet=quiet, kept=bool(out or json_to)
         )
         # to disk first: nothing is lost if nobody reads the terminal to the end
-        files, failed = deliver(report, report.to_dict(), out, json_to, write, figures=figures, quiet=quiet)
+        plain = report.to_dict()
+        files, failed = deliver(plain, plain, out, json_to, write, figures=figures, quiet=quiet)
     if not quiet and json_to != "-":
         render(report, saved=out is not None)
     tell_files(files, failed, err=json_to == "-")

@@ -37,22 +37,18 @@ def doctor(ctx: click.Context, json_to: str | None, quiet: bool) -> None:
       splinegraph doctor --json doctor.json
       splinegraph doctor --quiet
     """
-    import json
-
     from splinegraph.cli.doctor_work import examine, to_dict
-    from splinegraph.cli.output import prepare, results_on_stdout, wrote
-    from splinegraph.core.files import write_json
+    from splinegraph.cli.output import deliver_json, prepare, results_on_stdout, wrote
 
     prepare(None, json_to)
     with results_on_stdout(only=json_to == "-") as write:
         findings = examine()
-        if json_to == "-":
-            write(json.dumps(to_dict(findings), indent=2, ensure_ascii=False))
+        files = deliver_json(to_dict(findings), json_to, write)
     broken = [finding for finding in findings if finding.status == "broken" and finding.needed]
     if json_to != "-":
         _render([f for f in findings if not quiet or f.status == "broken"], quiet=quiet, broken=len(broken))
-        if json_to is not None:
-            click.echo(wrote(write_json(to_dict(findings), json_to)))
+        for path in files:
+            click.echo(wrote(path))
     ctx.exit(1 if broken else 0)
 
 

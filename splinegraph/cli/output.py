@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,18 @@ import click
 from splinegraph.errors import one_line
 
 if TYPE_CHECKING:
-    from splinegraph.analyses.report.report import Report
     from splinegraph.export.files import PartlySavedError
 
-__all__ = ["deliver", "deliver_files", "prepare", "prepare_folder", "results_on_stdout", "tell_files", "wrote"]
+__all__ = [
+    "deliver",
+    "deliver_files",
+    "deliver_json",
+    "prepare",
+    "prepare_folder",
+    "results_on_stdout",
+    "tell_files",
+    "wrote",
+]
 
 
 Write = Callable[[str], None]
@@ -62,8 +70,8 @@ def prepare_folder(folder: Path | None, json_to: str | None) -> None:
 
 
 def deliver(
-    report: Report,
-    result: dict[str, Any],
+    report: Mapping[str, Any],
+    result: Mapping[str, Any],
     out: Path | None,
     json_to: str | None,
     write: Write,
@@ -91,7 +99,7 @@ def deliver(
                 files = save_report(report, out, figures=figures, progress=progress)
             except PartlySavedError as error:
                 files, failed = error.files, error
-    return [*files, *_deliver_json(result, json_to, write)], failed
+    return [*files, *deliver_json(result, json_to, write)], failed
 
 
 def tell_files(files: Sequence[Path], failed: PartlySavedError | None, *, err: bool) -> None:
@@ -137,10 +145,10 @@ def deliver_files(
         files = fill(folder)
         result = result | {"files": [path.name for path in files]}
         files.insert(0, write_json(result, folder / name))
-    return [*files, *_deliver_json(result, json_to, write)]
+    return [*files, *deliver_json(result, json_to, write)]
 
 
-def _deliver_json(result: dict[str, Any], json_to: str | None, write: Write) -> list[Path]:
+def deliver_json(result: Mapping[str, Any], json_to: str | None, write: Write) -> list[Path]:
     """Write a result as JSON to a file, which is returned, or to stdout."""
     from splinegraph.core.files import json_text, write_json
 

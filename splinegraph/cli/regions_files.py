@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,17 +96,14 @@ def write_summary(
     request: Mapping[str, Any], written: Mapping[str, Path],
 ) -> list[Path]:  # fmt: skip
     """Write the summary where the user wants it; returns all files."""
+    from splinegraph.cli.output import deliver_json
     from splinegraph.core.files import write_json
 
     told = summary.to_dict(request=request, files={kind: path.name for kind, path in written.items()})
     files = list(written.values())
     if folder is not None:
         files.insert(0, write_json(told, folder / "regions.json"))
-    if json_to == "-":
-        write(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
-    elif json_to is not None:
-        files.append(write_json(told, json_to))
-    return files
+    return [*files, *deliver_json(told, json_to, write)]
 
 
 # the dual graph

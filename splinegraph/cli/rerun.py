@@ -72,8 +72,9 @@ def rerun(
     prepare(out, json_to)
     with results_on_stdout(only=json_to == "-") as write:
         new = perform(request, trust=trust, command=ctx.command_path, quiet=quiet, kept=True)
-        comparison = compare(old, new.to_dict(), rtol=rtol)
-        files, failed = deliver(new, comparison.to_dict(), out, json_to, write, figures=figures, quiet=quiet)
+        plain = new.to_dict()
+        comparison = compare(old, plain, rtol=rtol)
+        files, failed = deliver(plain, comparison.to_dict(), out, json_to, write, figures=figures, quiet=quiet)
     if not quiet and json_to != "-":
         _show(comparison)
     tell_files(files, failed, err=json_to == "-")

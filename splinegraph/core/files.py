@@ -159,14 +159,20 @@ def json_text(value: Any, indent: str = "") -> str:
     >>> print(json_text({"corners": [[0.0, 1.0], [2.0, 3.0]], "why": ""}))
     {"corners": [[0.0, 1.0], [2.0, 3.0]], "why": ""}
     """
-    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if len(line) + len(indent) <= LINE or not isinstance(value, (dict, list, tuple)) or _numbers(value):
-        return line
     inner = indent + "  "
-    if isinstance(value, dict):
-        rows = [f"{_key(key)}: {json_text(item, inner)}" for key, item in value.items()]
-        return f"{{\n{inner}" + f",\n{inner}".join(rows) + f"\n{indent}}}"
-    return f"[\n{inner}" + f",\n{inner}".join(json_text(item, inner) for item in value) + f"\n{indent}]"
+    if isinstance(value, dict) and value:
+        parts = [f"{_key(key)}: {json_text(item, inner)}" for key, item in value.items()]
+        start, end = "{", "}"
+    elif isinstance(value, (list, tuple)) and not _numbers(value):
+        parts, (start, end) = [json_text(item, inner) for item in value], "[]"
+    else:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    # parts of what fits in a line fit in theirs
+    if not any("\n" in part for part in parts):
+        line = f"{start}{', '.join(parts)}{end}"
+        if len(line) + len(indent) <= LINE:
+            return line
+    return f"{start}\n{inner}" + f",\n{inner}".join(parts) + f"\n{indent}{end}"
 
 
 def _numbers(value: Any) -> bool:

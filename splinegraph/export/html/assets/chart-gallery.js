@@ -82,5 +82,46 @@
     return gallery.left_out ? [tools.el("p", { class: "chart-note" }, `${gallery.left_out}.`)] : [];
   }
 
-  splinegraph.gallery = { absence, dialogOf, figure, opener, rest };
+  /** The range of an image's entries in words. */
+  function range(tools, image) {
+    return `from ${tools.number(image.low)} to ${tools.number(image.high)}`;
+  }
+
+  /**
+   * A view of a gallery: a card per sample, whose pictures open larger.
+   *
+   * @param {string} name of the section
+   * @param {object} parts `title(tools, sample, row)`, `large(tools, sample, row)`, `card(tools, sample, open, first)`
+   *   and, if there is one, a `note` below the cards
+   * @returns {function} what draws it
+   */
+  function view(name, parts) {
+    return function (element, report, tools) {
+      const section = report.sections[name];
+      const gallery = section && section.gallery;
+      if (!gallery || !gallery.samples || !gallery.samples.length) {
+        element.append(absence(tools, section, name));
+      } else {
+        const items = gallery.samples.flatMap((sample) =>
+          sample.rows.map((row) => ({
+            title: parts.title(tools, sample, row),
+            nodes: () => parts.large(tools, sample, row),
+          })),
+        );
+        const open = dialogOf(element, tools, items);
+        let first = 0;
+        const cards = gallery.samples.map((sample) => {
+          const made = parts.card(tools, sample, open, first);
+          first += sample.rows.length;
+          return made;
+        });
+        element.append(tools.el("div", { class: "gallery" }, ...cards));
+        element.append(...(parts.note ? [tools.el("p", { class: "chart-note" }, parts.note)] : []));
+        element.append(...rest(tools, gallery));
+      }
+      element.dataset.ready = "true";
+    };
+  }
+
+  splinegraph.gallery = { figure, opener, range, view };
 })();

@@ -11,10 +11,6 @@
     return row.error === null || row.error === undefined ? "error not known" : `error ${tools.number(row.error)}`;
   }
 
-  function range(tools, image) {
-    return `from ${tools.number(image.low)} to ${tools.number(image.high)}`;
-  }
-
   function nameOf(row) {
     return NAMES[row.name] || [row.name, row.name];
   }
@@ -25,7 +21,7 @@
   }
 
   function large(tools, sample, row) {
-    const { figure } = splinegraph.gallery;
+    const { figure, range } = splinegraph.gallery;
     const [short, long] = nameOf(row);
     return [
       tools.el(
@@ -39,7 +35,7 @@
   }
 
   function card(tools, sample, open, first) {
-    const { figure, opener } = splinegraph.gallery;
+    const { figure, opener, range } = splinegraph.gallery;
     const figures = sample.rows.map((row, place) => {
       const [short, long] = nameOf(row);
       const name = `${long} of sample ${sample.sample}`;
@@ -58,31 +54,15 @@
     return tools.el("article", { class: "gallery-card" }, head, row);
   }
 
-  splinegraph.view("encoding-gallery", function (element, report, tools) {
-    const section = report.sections.encoding;
-    const gallery = section && section.gallery;
-    if (!gallery || !gallery.samples || !gallery.samples.length) {
-      element.append(splinegraph.gallery.absence(tools, section, "encoding"));
-    } else {
-      const items = gallery.samples.flatMap((sample) =>
-        sample.rows.map((row) => ({
-          title: `Sample ${sample.sample}: ${nameOf(row)[0]}`,
-          nodes: () => large(tools, sample, row),
-        })),
-      );
-      const open = splinegraph.gallery.dialogOf(element, tools, items);
-      let first = 0;
-      const cards = gallery.samples.map((sample) => {
-        const made = card(tools, sample, open, first);
-        first += sample.rows.length;
-        return made;
-      });
-      const note =
+  splinegraph.view(
+    "encoding-gallery",
+    splinegraph.gallery.view("encoding", {
+      title: (tools, sample, row) => `Sample ${sample.sample}: ${nameOf(row)[0]}`,
+      large,
+      card,
+      note:
         "Error: |x − u|²/|x|² of what comes back, u. Each picture has a scale of its own; blue is negative and red " +
-        "positive where there are entries below 0.";
-      element.append(tools.el("div", { class: "gallery" }, ...cards), tools.el("p", { class: "chart-note" }, note));
-      element.append(...splinegraph.gallery.rest(tools, gallery));
-    }
-    element.dataset.ready = "true";
-  });
+        "positive where there are entries below 0.",
+    }),
+  );
 })();

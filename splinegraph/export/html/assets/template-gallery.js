@@ -83,12 +83,8 @@
     return { shape: x.shape, low, high, data: btoa(bytes.join("")) };
   }
 
-  function range(tools, image) {
-    return `from ${tools.number(image.low)} to ${tools.number(image.high)}`;
-  }
-
   function large(tools, sample, row) {
-    const { figure } = splinegraph.gallery;
+    const { figure, range } = splinegraph.gallery;
     const contributions = product(row.template, sample.x);
     const name = tools.className(row.output);
     const pictures = [
@@ -115,7 +111,7 @@
   }
 
   function card(tools, sample, open, first) {
-    const { figure, opener } = splinegraph.gallery;
+    const { figure, opener, range } = splinegraph.gallery;
     const bound = boundOf(sample.rows);
     const input = tools.image(sample.x, { label: `input of sample ${sample.sample}, ${range(tools, sample.x)}` });
     const figures = sample.rows.map((row, place) => {
@@ -139,27 +135,12 @@
     return tools.el("article", { class: "gallery-card" }, head, row);
   }
 
-  splinegraph.view("template-gallery", function (element, report, tools) {
-    const section = report.sections.templates;
-    const gallery = section && section.gallery;
-    if (!gallery || !gallery.samples || !gallery.samples.length) {
-      element.append(splinegraph.gallery.absence(tools, section, "templates"));
-    } else {
-      const items = gallery.samples.flatMap((sample) =>
-        sample.rows.map((row) => ({
-          title: `Sample ${sample.sample}, output ${tools.className(row.output)}`,
-          nodes: () => large(tools, sample, row),
-        })),
-      );
-      const open = splinegraph.gallery.dialogOf(element, tools, items);
-      let first = 0;
-      const cards = gallery.samples.map((sample) => {
-        const made = card(tools, sample, open, first);
-        first += sample.rows.length;
-        return made;
-      });
-      element.append(tools.el("div", { class: "gallery" }, ...cards), ...splinegraph.gallery.rest(tools, gallery));
-    }
-    element.dataset.ready = "true";
-  });
+  splinegraph.view(
+    "template-gallery",
+    splinegraph.gallery.view("templates", {
+      title: (tools, sample, row) => `Sample ${sample.sample}, output ${tools.className(row.output)}`,
+      large,
+      card,
+    }),
+  );
 })();
