@@ -57,9 +57,9 @@ def browser() -> Iterator[Browser]:
 def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
     """Return what opens a report, or a page that is there already, by file://.
 
-    open_report(report, *, theme="light", width=1280, script=True, near="", errors=True): `theme` is what the system
-    asks for; `near` is a view's name, to which the page is scrolled and which is waited for; without `errors` what the
-    page prints is not looked at.
+    open_report(report, *, theme="light", width=1280, script=True, near="", errors=True, touch=False): `theme` is what
+    the system asks for; `near` is a view's name, to which the page is scrolled and which is waited for; without
+    `errors` what the page prints is not looked at; `touch` gives a screen that fingers can be put on.
     """
     contexts, wrong = [], list[str]()
 
@@ -69,12 +69,13 @@ def open_report(browser: Browser, tmp_path: Path) -> Iterator[Open]:
         theme: str = "light",
         width: int = 1280,
         script: bool = True,
-        near: str = "", errors: bool = True,
+        near: str = "", errors: bool = True, touch: bool = False,
     ) -> Page:  # fmt: skip
         path = report if isinstance(report, Path) else write_html(report, tmp_path / f"report-{len(contexts)}.html")
         context = browser.new_context(
             color_scheme="dark" if theme == "dark" else "light", viewport={"width": width, "height": 900},
             java_script_enabled=script, offline=True, reduced_motion="reduce",
+            has_touch=touch,
         )  # fmt: skip
         contexts.append(context)
         page = context.new_page()
@@ -109,3 +110,12 @@ def see(page: Page, view: str) -> None:
     page.wait_for_selector(f"{place}[data-ready=true], {place}[data-failed=true]")
     why = page.locator(place).inner_text() if page.locator(f"{place}[data-failed=true]").count() else ""
     assert not why, f"{view}: {why}"
+
+
+def swipe(page: Page, x: float, y: float) -> None:
+    """Put a finger on the screen, move it up by 80 pixels and lift it."""
+    session = page.context.new_cdp_session(page)
+    for step in range(9):
+        kind = "touchMove" if step else "touchStart"
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y - 10 * step}]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser import samples
+from tests.browser.conftest import swipe
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -203,30 +204,23 @@ def test_a_drag_that_begins_on_a_node_moves_the_picture_and_the_wheel_zooms_then
     page.mouse.up()
     moved = page.evaluate(f"{CANVAS}.surface.view()")
     assert (moved["x"] - first["x"], moved["y"] - first["y"]) == pytest.approx((30, 20), abs=1)
+    page.wait_for_timeout(300)  # for a quarter of a second after the page was scrolled the wheel goes on with that
     page.mouse.wheel(0, -100)
     page.wait_for_function(f"zoom => {CANVAS}.surface.view().zoom > zoom", arg=first["zoom"])
     _press(page, "ArrowDown")  # the keys are still heard
 
 
-def _swipe(page: Page, x: float, y: float) -> None:
-    session = page.context.new_cdp_session(page)
-    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
-    for step in range(9):
-        kind = "touchMove" if step else "touchStart"
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y - 10 * step}]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
-
 def test_a_finger_scrolls_the_page_until_the_picture_has_the_focus(open_report: Open, report: Plain) -> None:
-    page = open_report(report, near="operator-graph")
+    page = open_report(report, near="operator-graph", touch=True)
     x, y = _middle(page, "n1")
     view, scrolled = f"{CANVAS}.surface.view().y", page.evaluate("scrollY")
     first = page.evaluate(view)
-    _swipe(page, x, y)
+    swipe(page, x, y)
     page.wait_for_function("before => scrollY > before + 20", arg=scrolled)
     assert page.evaluate(view) == first
     page.locator(f"{VIEW} .graph-box").evaluate("box => box.focus({preventScroll: true})")
-    _swipe(page, *_middle(page, "n1"))
+    page.wait_for_timeout(300)  # until the page rests
+    swipe(page, *_middle(page, "n1"))
     page.wait_for_function(f"first => {view} < first - 20", arg=first)
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import splinegraph as sg
+from tests.browser.conftest import swipe
 
 SVG = ".slice-svg"
 
@@ -180,6 +181,25 @@ def test_the_wheel_zooms_only_what_was_clicked(open_report: Any, sliced: dict[st
     page.mouse.click(*_screen(page, at))
     page.mouse.wheel(0, -40)
     page.wait_for_function(f"() => {zoom} !== {before!r}")
+
+
+def test_a_finger_scrolls_the_page_until_the_picture_has_the_focus(open_report: Any, sliced: dict[str, Any]) -> None:
+    page = _open(open_report, sliced, touch=True)
+    svg = page.locator(SVG)
+    svg.evaluate("element => element.scrollIntoView({block: 'center'})")
+    _, at = _points(_picture(sliced), 1)[0]
+    zoom, scrolled = "document.querySelector('.slice-zoomed').getAttribute('transform')", page.evaluate("scrollY")
+    before = page.evaluate(zoom)
+    swipe(page, *_screen(page, at))
+    page.wait_for_function("before => scrollY > before + 20", arg=scrolled)
+    assert page.evaluate(zoom) == before
+    svg.evaluate("element => element.focus({preventScroll: true})")
+    svg.press("+")
+    page.wait_for_timeout(300)  # until the page rests
+    before, scrolled = page.evaluate(zoom), page.evaluate("scrollY")
+    swipe(page, *_screen(page, at))
+    page.wait_for_function(f"before => {zoom} !== before", arg=before)
+    assert page.evaluate("scrollY") == scrolled
 
 
 def test_regions_side_by_side_have_different_colors(open_report: Any, sliced: dict[str, Any]) -> None:

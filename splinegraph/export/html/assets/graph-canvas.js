@@ -105,7 +105,8 @@
     const focus = () => box.focus({ preventScroll: true });
     box.addEventListener("pointerdown", (event) => event.pointerType !== "touch" && focus(), true);
     box.addEventListener("click", focus, true);
-    const leave = (event) => document.activeElement !== box && event.stopPropagation();
+    const scrolls = (event) => event.type === "touchmove" && !event.cancelable; // the page follows the finger
+    const leave = (event) => (document.activeElement !== box || scrolls(event)) && event.stopPropagation();
     for (const kind of ["touchstart", "touchmove", "touchend"]) {
       box.addEventListener(kind, leave, { passive: true, capture: true });
     }

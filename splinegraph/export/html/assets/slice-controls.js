@@ -45,8 +45,9 @@
     const alone = (event) => event.type === "wheel" || (event.touches && event.touches.length === 1);
     const inside = (event) => !alone(event) || event.ctrlKey || view.svg.node() === document.activeElement;
     const zoom = d3.zoom().scaleExtent([1, FARTHEST]).extent(box).translateExtent(box);
+    const scrolls = (event) => event.type === "touchstart" && !event.cancelable; // the page follows the finger
     // the page scrolls under pointer and finger until the picture is clicked
-    zoom.filter((event) => inside(event) && !event.button);
+    zoom.filter((event) => inside(event) && !event.button && !scrolls(event));
     zoom.on("zoom", (event) => {
       view.transform = event.transform;
       view.move();
