@@ -83,11 +83,11 @@ def _data(opened: Opened, request: Request, labels: str | None) -> Any:
     from splinegraph.data.reading import read_data
 
     if labels is None:
-        return opened.data
+        return opened.samples()
     assert request.data is not None
     if is_attribute(request.data):
         raise click.UsageError("--labels names an array of a file; let the dataset give the classes")
-    return read_data(request.data, labels, limit=request.limit)
+    return opened.samples(read_data(request.data, labels, limit=request.limit))
 
 
 def _written(found: ActivationGraph, out: Path, form: str, max_nodes: int) -> tuple[int, int]:

@@ -137,10 +137,10 @@ class Work:
         norm = math.inf if asked["norm"] == "inf" else int(asked["norm"])
         with stages(shown=not self.quiet) as progress:
             opened = open_graph(self.model, trust=self.trust, command=self.command, progress=progress)
-            graph = opened.graph
+            graph, data = opened.graph, opened.samples()
             limited = any(asked[kind] for kind in BOUNDED)
-            on = domain_of(asked, graph, opened.data, BOUNDED).on if limited else None
-            starts = None if opened.data is None else _starts(opened.data)
+            on = domain_of(asked, graph, data, BOUNDED).on if limited else None
+            starts = None if data is None else _starts(data)
             progress("bounding")
             try:
                 found = lipschitz(

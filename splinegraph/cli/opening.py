@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from splinegraph.analyses.report.tokens import as_embeddings
 from splinegraph.cli.progress import Stages
 from splinegraph.cli.request import Request
 from splinegraph.core.graph import SplineGraph
@@ -36,12 +37,24 @@ class Opened:
     ----------
     graph : SplineGraph
     data : DataSource or None
+        As they were given; see `samples`.
     notes : tuple of str
     """
 
     graph: SplineGraph
     data: DataSource | None
     notes: tuple[str, ...]
+
+    def samples(self, data: DataSource | None = None) -> DataSource | None:
+        """Return the data, or others, as inputs of the graph: rows of its embeddings in place of token ids.
+
+        Raises
+        ------
+        DataError
+            If the data are token ids, which the network reads elsewhere, too.
+        """
+        data = self.data if data is None else data
+        return None if data is None else as_embeddings(self.graph, data, torch.float64)
 
 
 def open_graph(request: Request, *, trust: bool, command: str, progress: Stages) -> Opened:

@@ -71,7 +71,7 @@ def looked_at(
     request = Request(**asked, at=at)
     with stages(shown=not quiet) as progress:
         opened = open_graph(request, trust=trust, command=command, progress=progress)
-        data = opened.data
+        data = opened.samples()
         if data is None:
             raise DataError("no samples to match templates with", remedy="give --data")
         chosen = tuple(range(min(first, len(data)))) if at is None else at

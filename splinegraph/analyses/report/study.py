@@ -14,7 +14,7 @@ from splinegraph.analyses import batches
 from splinegraph.analyses.codes import ActivationPattern
 from splinegraph.analyses.provenance import Weights
 from splinegraph.analyses.report.random_inputs import embedded, random_inputs
-from splinegraph.analyses.report.tokens import Embedded, example_ids
+from splinegraph.analyses.report.tokens import as_embeddings
 from splinegraph.analyses.report.values import Check, Section
 from splinegraph.core.graph import SplineGraph, require_graph
 from splinegraph.data.reading import read_data
@@ -239,21 +239,13 @@ def prepare(
     random = data is None
     drawn, orders = random_inputs(graph, seed) if random else (data, False)
     source = read_data(drawn, labels, limit=None if random else limit)
-    source = source if random else _embedded(graph, source, dtype)
+    source = source if random else as_embeddings(graph, source, dtype)
     _check_shapes(graph, source)
     chosen = None if at is None else tuple(int(index) for index in at)
     cast = source.cast(dtype)
     study = Study(graph, cast, random=random, at=chosen, dtype=dtype, seed=seed, token_orders=orders)
     study._check_at()
     return study
-
-
-def _embedded(graph: SplineGraph, source: DataSource, dtype: torch.dtype) -> DataSource:
-    """Return embeddings in place of token ids."""
-    if len(source.dtypes) != 1 or source.dtypes[0].is_floating_point or source.shapes == graph.input_shapes:
-        return source
-    ids = example_ids(graph)
-    return source if ids is None or source.shapes[0] != tuple(ids.shape[1:]) else Embedded(graph, source, ids, dtype)
 
 
 def _check_shapes(graph: SplineGraph, source: DataSource) -> None:

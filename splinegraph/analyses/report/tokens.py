@@ -14,7 +14,21 @@ from splinegraph.core.parameters import Context, Expression, leaves
 from splinegraph.data.source import DataSource, Piece
 from splinegraph.errors import DataError, one_line
 
-__all__ = ["Embedded", "example_ids"]
+__all__ = ["Embedded", "as_embeddings", "example_ids"]
+
+
+def as_embeddings(graph: SplineGraph, source: DataSource, dtype: torch.dtype) -> DataSource:
+    """Return embeddings in place of token ids, and any other data as they are.
+
+    Raises
+    ------
+    DataError
+        As in `example_ids`.
+    """
+    if len(source.dtypes) != 1 or source.dtypes[0].is_floating_point or source.shapes == graph.input_shapes:
+        return source
+    ids = example_ids(graph)
+    return source if ids is None or source.shapes[0] != tuple(ids.shape[1:]) else Embedded(graph, source, ids, dtype)
 
 
 def example_ids(graph: SplineGraph) -> Tensor | None:
