@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIGURES_FOLDER",
+    "INTERRUPTED",
     "PartlySavedError",
     "check_folder",
     "check_writable",
@@ -29,6 +30,9 @@ __all__ = [
 
 FIGURES_FOLDER = "figures"
 """Where the figures of a report are, beside its page."""
+
+INTERRUPTED = "interrupted"
+"""Why a file is not there that would have been written after an interrupt."""
 
 Tell = Callable[[str], None]
 
@@ -46,7 +50,8 @@ class PartlySavedError(SplineGraphError):
     def __init__(self, failed: Mapping[str, str], files: list[Path]) -> None:
         self.failed, self.files = dict(failed), list(files)
         why = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-        super().__init__("not all of the report could be written", why=why)
+        remedy = "run `splinegraph report` on its folder for the rest" if INTERRUPTED in self.failed.values() else ""
+        super().__init__("not all of the report could be written", why=why, remedy=remedy)
 
 
 def save_report(
@@ -82,7 +87,8 @@ def save_report(
     DataError
         If report.json cannot be written; nothing else is then.
     PartlySavedError
-        If the page or a figure fails, after all others are written.
+        If the page or a figure fails, after all others are written. An interrupt (KeyboardInterrupt) after
+        report.json is such a failure, after which nothing more is written.
 
     Examples
     --------
@@ -104,11 +110,14 @@ def save_report(
         from splinegraph.export.html.page import write_html
 
         files.append(write_html(plain, target / "report.html", theme=theme))
-    except Exception as error:  # noqa: BLE001  # report.json and the figures are worth keeping
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # report.json and the figures are worth keeping
         failed["report.html"] = _reason(error)
         with contextlib.suppress(OSError):
             (target / "report.html").unlink(missing_ok=True)  # it would tell of another report
-    if figures:
+    if figures and INTERRUPTED in failed.values():
+        failed[FIGURES_FOLDER] = INTERRUPTED
+        _clear(target / FIGURES_FOLDER)
+    elif figures:
         tell("figures")
         try:
             files += save_figures(plain, target / FIGURES_FOLDER)
@@ -127,7 +136,7 @@ def save_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
     PartlySavedError
         If some cannot be drawn or written, after the others are.
     """
-    from splinegraph.export.report_figures import FIGURES, ReportFigureError, save_report_figures
+    from splinegraph.export.report_figures import ReportFigureError, save_report_figures
 
     files: list[Path] = []
     failed: dict[str, str] = {}
@@ -135,18 +144,27 @@ def save_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
         files = save_report_figures(report, folder)
     except ReportFigureError as error:
         files, failed = error.files, error.failed
-    except Exception as error:  # noqa: BLE001  # report.json and the page are worth keeping
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # report.json and the page are worth keeping
         failed = {folder.name: _reason(error)}
-    with contextlib.suppress(OSError):
-        for old in {folder / f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")} - set(files):
-            old.unlink(missing_ok=True)
-        if not files:
-            folder.rmdir()
+    _clear(folder, files)
     if failed:
         raise PartlySavedError(failed, files)
     return files
 
 
-def _reason(error: Exception) -> str:
+def _clear(folder: Path, keep: Collection[Path] = ()) -> None:
+    """Remove the figures of an earlier report."""
+    from splinegraph.export.report_figures import FIGURES
+
+    with contextlib.suppress(OSError):
+        for old in {folder / f"{name}.{kind}" for name in FIGURES for kind in ("svg", "png")} - set(keep):
+            old.unlink(missing_ok=True)
+        if not keep:
+            folder.rmdir()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
     text = one_line(str(error))
     return text if isinstance(error, SplineGraphError) and text else f"{type(error).__name__}: {text}"

@@ -14,6 +14,7 @@ import pytest
 
 import splinegraph as sg
 from splinegraph.export.files import PartlySavedError, save_report
+from splinegraph.export.report_figures import FIGURES
 from tests.cli.conftest import Run
 from tests.export.html.pages import read, sample
 
@@ -81,6 +82,36 @@ def test_a_full_disk_is_one_line_and_leaves_no_part(splinegraph: Run, monkeypatc
         save_report(sample(), "r")
     assert [path.name for path in error.value.files] == ["report.json"]
     assert [path.name for path in Path("r").iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize("at", ["page", "figures", "slice"])
+def test_an_interrupt_keeps_what_is_written_and_nothing_of_another_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    def interrupted(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.undo()
+    (tmp_path / "figures").mkdir()
+    older = [
+        tmp_path / "report.html",
+        *(tmp_path / "figures" / f"{name}.svg" for name in ("units", "slice", "encoding")),
+    ]
+    for path in older:
+        path.write_text("old")
+    if at == "slice":
+        monkeypatch.setitem(FIGURES, at, interrupted)
+    else:
+        place = {"page": "html.page.write_html", "figures": "report_figures.save_report_figures"}[at]
+        monkeypatch.setattr(f"splinegraph.export.{place}", interrupted)
+    with pytest.raises(PartlySavedError, match=r"\w: interrupted.*; run `splinegraph report`") as error:
+        save_report(sample(), tmp_path)
+    there = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert there == set(error.value.files)
+    assert all(path.read_bytes() != b"old" for path in there)
+    expected = {"report.json"} | ({"report.html"} if at != "page" else set())
+    assert {path.name for path in there if path.parent == tmp_path} == expected
+    assert (tmp_path / "figures").exists() == (at == "slice")
 
 
 def test_figures_of_an_earlier_report_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

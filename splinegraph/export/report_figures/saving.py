@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from splinegraph.core.files import make_folder
 from splinegraph.errors import SplineGraphError, one_line
+from splinegraph.export.files import INTERRUPTED
 from splinegraph.export.graphs.boxes import figure_of
 from splinegraph.export.graphs.figure import write_figure
 from splinegraph.export.report_figures.cells import draw_activation
@@ -76,7 +77,8 @@ def save_report_figures(report: Mapping[str, Any], folder: str | os.PathLike[str
     Raises
     ------
     ReportFigureError
-        If some figures failed, after the others are written; it knows which, and the files that are there.
+        If some figures failed, after the others are written; it knows which, and the files that are there. An
+        interrupt (KeyboardInterrupt) is such a failure, after which no others are drawn.
     DataError
         If the folder cannot be made.
 
@@ -92,6 +94,9 @@ def save_report_figures(report: Mapping[str, Any], folder: str | os.PathLike[str
             ax = draw(report)
             if ax is not None:
                 files += _save(ax, target / name)
+        except KeyboardInterrupt:
+            failed[name] = INTERRUPTED
+            break
         except Exception as error:  # noqa: BLE001  # one figure that fails must not lose the others
             failed[name] = one_line(f"{type(error).__name__}: {error}")
     if failed:
