@@ -53,7 +53,7 @@ def _browser(report: Plain) -> Plain:
 
 
 def _cells(page: Page) -> list[Plain]:
-    return [node for node in page.evaluate(f"{CANVAS}.scene.nodes") if not node.get("title")]
+    return [node for node in page.evaluate(f"{CANVAS}.scene.nodes") if "title" not in node]
 
 
 def _edges(page: Page) -> set[tuple[str, str]]:
@@ -216,3 +216,29 @@ def test_thousands_of_cells(open_report: Open) -> None:
     )
     assert len(_cells(page)) == 5000
     assert len(_edges(page)) == len(_browser(report)["edges"])
+
+
+def test_titles_of_many_layers_do_not_run_into_each_other(open_report: Open) -> None:
+    report = _made(layers=40, width=3)
+    _browser(report)["layers"] = [f"features.{i}.relu" for i in range(40)]
+    page = open_report(report, near="activation-graph")
+
+    def titles() -> list[tuple[float, float]]:
+        """Return where the texts of the titles that are shown begin and end, as parts of a font's size."""
+        told = page.evaluate(
+            f"""() => {{
+              const canvas = {CANVAS}, zoom = canvas.surface.view().zoom;
+              return splinegraph.graph.titled(canvas.scene.nodes, Math.max(11, 12 / zoom)).map((node) => [
+                node.x, (Math.max(...node.lines.map(splinegraph.graph.textWidth)) / 11) * Math.max(11, 12 / zoom)]);
+            }}"""
+        )
+        return [(x - width / 2, x + width / 2) for x, width in told]
+
+    for presses in range(12):
+        shown = titles()
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(shown))
+        assert len(shown) > 1
+        if presses == 0:
+            assert len(shown) < 40
+        page.get_by_role("button", name="zoom in").and_(page.locator(f"{VIEW} button")).click()
+    assert len(shown) == 40

@@ -2,7 +2,8 @@
 /* Paints a scene on a canvas: boxes, edges, nodes, in this order. A scene is plain data:
  *   nodes: {id, x, y, w, h, fill, rim, lines, corners, box, dashed, double, pie, title}
  *     corners are those of a polygon in a unit box, "" for an ellipse; box marks an open module; pie is a list of
- *     [color, share]; title marks text of the same size at every zoom
+ *     [color, share]; title is the place in a row of texts of the same size at every zoom, of which so many are shown
+ *     as have room
  *   edges: {id, source, target, points, width, color}; color is the theme's for edges if there is none
  *   byId: nodes by id; arrows: whether edges have heads
  */
@@ -43,7 +44,8 @@
     const text = FONT * view.zoom >= LEGIBLE;
     for (const node of near) if (node.box) paintBox(pen, node, frame, view.zoom, text);
     paintEdges(pen, scene, seen, frame, view.zoom);
-    for (const node of near) if (!node.box) paintNode(pen, node, frame, view.zoom, text);
+    for (const node of near) if (!node.box && node.title === undefined) paintNode(pen, node, frame, view.zoom, text);
+    paintTitles(pen, scene.nodes, near, { ...frame, seen }, view.zoom);
   };
 
   function paintBox(pen, node, frame, zoom, text) {
@@ -142,19 +144,34 @@
     pen.closePath();
   }
 
-  function paintTitle(pen, node, frame, zoom) {
+  function paintTitles(pen, nodes, near, frame, zoom) {
     const size = Math.max(FONT, (frame.title || 12) / zoom);
     pen.font = `${size}px system-ui, sans-serif`;
     pen.fillStyle = frame.theme.muted;
     pen.textAlign = "center";
     pen.textBaseline = "bottom";
-    node.lines.forEach((line, i) =>
-      pen.fillText(line, node.x, node.y - (node.lines.length - 1 - i) * size * 1.2, node.w * 0.95),
-    );
+    const shown = new Set(graph.titled(nodes, size).map((node) => node.id));
+    for (const node of near) {
+      if (!shown.has(node.id)) continue;
+      // those at the sides stay whole
+      const half = broadest(node, size) / 2;
+      const x = Math.max(frame.seen.left + half, Math.min(frame.seen.right - half, node.x));
+      node.lines.forEach((line, i) => pen.fillText(line, x, node.y - (node.lines.length - 1 - i) * size * 1.2));
+    }
   }
 
+  const broadest = (node, size) => (Math.max(...node.lines.map(graph.textWidth)) * size) / FONT;
+
+  /** Return the titles that have room at a size of the font: all, or every second, third, ... */
+  graph.titled = function (nodes, size) {
+    const titles = nodes.filter((node) => node.title !== undefined);
+    const most = Math.max(0, ...titles.map((node) => broadest(node, size) / node.w));
+    // half of one more, since those at the sides move in
+    const every = most <= 0.95 ? 1 : Math.ceil(1.5 * most);
+    return titles.filter((node) => node.title % every === 0);
+  };
+
   function paintNode(pen, node, frame, zoom, text) {
-    if (node.title) return paintTitle(pen, node, frame, zoom);
     const chosen = frame.marked.nodes.has(node.id);
     outline(pen, node);
     pen.fillStyle = node.fill;
