@@ -50,7 +50,7 @@ class PartlySavedError(SplineGraphError):
     def __init__(self, failed: Mapping[str, str], files: list[Path]) -> None:
         self.failed, self.files = dict(failed), list(files)
         why = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-        remedy = "run `splinegraph report` on its folder for the rest" if INTERRUPTED in self.failed.values() else ""
+        remedy = "`splinegraph report DIR --figures` makes the rest" if INTERRUPTED in self.failed.values() else ""
         super().__init__("not all of the report could be written", why=why, remedy=remedy)
 
 

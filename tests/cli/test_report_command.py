@@ -104,7 +104,7 @@ def test_an_interrupt_keeps_what_is_written_and_nothing_of_another_report(
     else:
         place = {"page": "html.page.write_html", "figures": "report_figures.save_report_figures"}[at]
         monkeypatch.setattr(f"splinegraph.export.{place}", interrupted)
-    with pytest.raises(PartlySavedError, match=r"\w: interrupted.*; run `splinegraph report`") as error:
+    with pytest.raises(PartlySavedError, match=r"\w: interrupted.*; `splinegraph report DIR --figures`") as error:
         save_report(sample(), tmp_path)
     there = {path for path in tmp_path.rglob("*") if path.is_file()}
     assert there == set(error.value.files)
