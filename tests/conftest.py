@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,8 @@ torch.set_num_threads(1)  # pytest-xdist runs one worker per core
 # pytest listens to loggers that do not propagate, and torch then writes down a trace of every export
 logging.getLogger("torch.__trace").propagate = True
 torch.set_warn_always(True)  # else a warning of torch, an error here, hits one test at random
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore what some tests send
 
 
 @pytest.hookimpl(wrapper=True)
