@@ -70,7 +70,7 @@ def work(command: str, asked: Mapping[str, Any], *, quiet: bool, trust: bool) ->
         opened = open_graph(model, trust=trust, command=command, progress=progress)
         whole = opened.graph
         limited = any(asked[kind] for kind in EVERY)
-        domain = domain_of(asked, whole, opened.samples(), EVERY) if limited else None
+        domain = domain_of(asked, whole, opened.samples, EVERY) if limited else None
         graph = whole if asked["only"] is None else _one(whole, asked["only"])
         progress("judging")
         try:

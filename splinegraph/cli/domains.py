@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from splinegraph.core.graph import SplineGraph
     from splinegraph.data.source import DataSource
 
+    Samples = Callable[[], DataSource | None]
+
 __all__ = [
     "BOUNDED", "DOMAINS", "EVERY", "Domain", "bounded_options", "domain_of", "domain_options", "every_domain_options",
 ]  # fmt: skip
@@ -108,9 +110,9 @@ class Domain:
 
 
 def domain_of(
-    asked: Mapping[str, Any], graph: SplineGraph, data: DataSource | None, kinds: Sequence[str] = DOMAINS
+    asked: Mapping[str, Any], graph: SplineGraph, data: Samples, kinds: Sequence[str] = DOMAINS
 ) -> Domain:
-    """Return the domain that was asked for, one of some kinds.
+    """Return the domain that was asked for, one of some kinds; `data` is called where it names samples.
 
     Raises
     ------
@@ -183,7 +185,7 @@ def _around(file: str, radius: str, shape: tuple[int, ...], *, ball: bool = Fals
     return Domain(Box.around(center, radius=size), f"box around {file}, radius {radius}", (center[None],), ("x",))
 
 
-def _through(text: str, graph: SplineGraph, data: DataSource | None, margin: float | None) -> Domain:
+def _through(text: str, graph: SplineGraph, data: Samples, margin: float | None) -> Domain:
     places = _places(text, 3, "--through", "0,1,2")
     points, names = _samples(places, graph, data, "--through")
     return _plane(points, f"plane through samples {', '.join(map(str, places))}", names, margin)
@@ -196,7 +198,7 @@ def _plane(points: Tensor, text: str, names: tuple[str, ...], margin: float | No
     return Domain(Plane.through(*points, **wanted), text, (points,), names)
 
 
-def _segment(text: str, graph: SplineGraph, data: DataSource | None) -> Domain:
+def _segment(text: str, graph: SplineGraph, data: Samples) -> Domain:
     from splinegraph.core.domains.segment import Segment
 
     shape = tuple(graph.input_shapes[0])
@@ -246,13 +248,14 @@ def _places(text: str, count: int, option: str, example: str) -> tuple[int, ...]
 
 
 def _samples(
-    places: tuple[int, ...], graph: SplineGraph, data: DataSource | None, option: str
+    places: tuple[int, ...], graph: SplineGraph, given: Samples, option: str
 ) -> tuple[Tensor, tuple[str, ...]]:  # fmt: skip
     """Return samples of the data, and what to write beside them."""
     import torch
 
     from splinegraph.errors import DataError
 
+    data = given()
     if data is None:
         raise click.UsageError(f"{option} names samples: give --data")
     found: dict[int, tuple[Tensor, str]] = {}

@@ -139,7 +139,7 @@ class Work:
             opened = open_graph(self.model, trust=self.trust, command=self.command, progress=progress)
             graph, data = opened.graph, opened.samples()
             limited = any(asked[kind] for kind in BOUNDED)
-            on = domain_of(asked, graph, data, BOUNDED).on if limited else None
+            on = domain_of(asked, graph, opened.samples, BOUNDED).on if limited else None
             starts = None if data is None else _starts(data)
             progress("bounding")
             try:

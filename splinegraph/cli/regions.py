@@ -145,7 +145,7 @@ class _Work:
             prepare()
         with stages(shown=not self.quiet) as progress:
             opened = open_graph(self.model, trust=self.trust, command=self.command, progress=progress)
-            domain = domain_of(asked, opened.graph, opened.samples())
+            domain = domain_of(asked, opened.graph, opened.samples)
             progress("enumerating")
             sharing = Sharing(asked["workers"], asked["engine"], self.folder, self.resume, Shown(progress))
             partition = self._enumerate(opened.graph, domain.on, sharing)

@@ -50,7 +50,8 @@ class PartlySavedError(SplineGraphError):
     def __init__(self, failed: Mapping[str, str], files: list[Path]) -> None:
         self.failed, self.files = dict(failed), list(files)
         why = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-        remedy = "`splinegraph report DIR --figures` makes the rest" if INTERRUPTED in self.failed.values() else ""
+        again = "splinegraph report DIR" + " --figures" * (set(failed) != {"report.html"})
+        remedy = f"`{again}` makes the rest" if INTERRUPTED in self.failed.values() else ""
         super().__init__("not all of the report could be written", why=why, remedy=remedy)
 
 
@@ -136,20 +137,24 @@ def save_figures(report: Mapping[str, Any], folder: Path) -> list[Path]:
     PartlySavedError
         If some cannot be drawn or written, after the others are.
     """
-    from splinegraph.export.report_figures import ReportFigureError, save_report_figures
-
     files: list[Path] = []
-    failed: dict[str, str] = {}
     try:
-        files = save_report_figures(report, folder)
-    except ReportFigureError as error:
-        files, failed = error.files, error.failed
+        files, failed = _drawn(report, folder)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # report.json and the page are worth keeping
         failed = {folder.name: _reason(error)}
     _clear(folder, files)
     if failed:
         raise PartlySavedError(failed, files)
     return files
+
+
+def _drawn(report: Mapping[str, Any], folder: Path) -> tuple[list[Path], dict[str, str]]:
+    from splinegraph.export.report_figures import ReportFigureError, save_report_figures
+
+    try:
+        return save_report_figures(report, folder), {}
+    except ReportFigureError as error:
+        return error.files, error.failed
 
 
 def _clear(folder: Path, keep: Collection[Path] = ()) -> None:

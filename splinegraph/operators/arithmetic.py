@@ -33,6 +33,8 @@ class Scale(AffineOperator):
 
     def split(self) -> Parts:
         if isinstance(self.factor, Tensor):
+            if self.factor.dtype == torch.bool:  # a mask
+                return self, None
             return Scale(self.factor.clamp(min=0)), Scale((-self.factor).clamp(min=0))
         return (self, None) if self.factor >= 0 else (None, Scale(-self.factor))
 

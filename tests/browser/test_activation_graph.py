@@ -218,27 +218,47 @@ def test_thousands_of_cells(open_report: Open) -> None:
     assert len(_edges(page)) == len(_browser(report)["edges"])
 
 
-def test_titles_of_many_layers_do_not_run_into_each_other(open_report: Open) -> None:
-    report = _made(layers=40, width=3)
-    _browser(report)["layers"] = [f"features.{i}.relu" for i in range(40)]
+TITLES = """(whole) => {
+  // Return the texts of titles as they are painted: text, left, right and top, in pixels
+  const canvas = CANVAS, pen = CanvasRenderingContext2D.prototype, real = pen.fillText, told = [];
+  pen.fillText = function (text, x, y) {
+    const [half, m] = [this.measureText(text).width / 2, this.getTransform()];
+    const top = y - parseFloat(this.font);
+    const place = [m.a * (x - half) + m.e, m.a * (x + half) + m.e, m.d * top + m.f];
+    if (this.textBaseline === "bottom") told.push([text, ...place]);
+    real.call(this, text, x, y);
+  };
+  const sheet = document.createElement("canvas"), theme = canvas.tools.theme(), { scene, marked, box } = canvas;
+  const frame = { width: box.clientWidth, height: box.clientHeight, ratio: 1, theme, marked };
+  if (whole) splinegraph.graph.paintWhole(sheet, scene, theme, 2, marked);
+  else splinegraph.graph.paint(sheet.getContext("2d"), scene, canvas.surface.view(), frame);
+  pen.fillText = real;
+  return [told, sheet.width];
+}""".replace("CANVAS", CANVAS)
+
+
+def _apart(told: list[list[Any]]) -> bool:
+    names = sorted((left, right) for text, left, right, _ in told if not text.endswith(("cell", "cells")))
+    return all(a[1] < b[0] + 0.5 for a, b in itertools.pairwise(names))
+
+
+@pytest.mark.parametrize(
+    ("layers", "name"),
+    [(40, "relu_{}"), (6, "features.{}.block.relu"), (8, "encoder.layers.{}.feed_forward.activation")],
+)
+def test_titles_stay_whole_and_apart(open_report: Open, layers: int, name: str) -> None:
+    report = _made(layers=layers, width=3)
+    names = _browser(report)["layers"] = [name.format(i) for i in range(layers)]
     page = open_report(report, near="activation-graph")
-
-    def titles() -> list[tuple[float, float]]:
-        """Return where the texts of the titles that are shown begin and end, as parts of a font's size."""
-        told = page.evaluate(
-            f"""() => {{
-              const canvas = {CANVAS}, zoom = canvas.surface.view().zoom;
-              return splinegraph.graph.titled(canvas.scene.nodes, Math.max(11, 12 / zoom)).map((node) => [
-                node.x, (Math.max(...node.lines.map(splinegraph.graph.textWidth)) / 11) * Math.max(11, 12 / zoom)]);
-            }}"""
-        )
-        return [(x - width / 2, x + width / 2) for x, width in told]
-
-    for presses in range(12):
-        shown = titles()
-        assert all(a[1] < b[0] for a, b in itertools.pairwise(shown))
-        assert len(shown) > 1
-        if presses == 0:
-            assert len(shown) < 40
-        page.get_by_role("button", name="zoom in").and_(page.locator(f"{VIEW} button")).click()
-    assert len(shown) == 40
+    shown, width = page.evaluate(TITLES, True)
+    assert len(shown) >= 4
+    assert _apart(shown)
+    assert all(left >= 0 and right <= width and top >= 0 for _, left, right, top in shown), "all is on the paper"
+    for _ in range(12):
+        shown, _ = page.evaluate(TITLES, False)
+        assert len(shown) >= 4
+        assert _apart(shown)
+        page.locator(VIEW).get_by_role("button", name="zoom in").click()
+    assert len(shown) == 2 * layers
+    beginnings = [text.partition("\u2026")[0] for text, *_ in shown if not text.endswith("cells")]
+    assert all(whole.startswith(part) for whole, part in zip(names, beginnings, strict=True))

@@ -85,3 +85,17 @@ def test_ids_that_the_network_reads_elsewhere_are_refused(
     found = splinegraph(command, "words.py:Masked", "--data", "ids.npz", *COMMANDS[command])
     assert found.exit_code == 2
     assert "depends on the ids of the example" in found.stderr
+
+
+@pytest.mark.parametrize("command", ["regions", "convexity"])
+def test_ids_are_an_example_where_no_sample_is_asked_for(
+    splinegraph: Callable[..., Result], net: Any, command: str
+) -> None:
+    low, high = np.zeros((2, 5, 4))
+    low[0, :2], high[0, :2] = -1, 1
+    np.save("low.npy", low)
+    np.save("high.npy", high)
+    box = ("--box", "low.npy", "high.npy")
+    found = splinegraph(command, "words.py:Masked", "--data", "ids.npz", *box, "--json", "-")
+    assert "error" not in found.stderr
+    assert json.loads(found.stdout)["name"] == "Masked"

@@ -84,7 +84,7 @@ splinegraph.view("activation-graph", function (element, report, tools) {
       h: 0.16 * tallest + 20,
       fill: theme.paper,
       rim: theme.paper,
-      lines: [view.model.layers[layer], count === 1 ? "1 cell" : `${count} cells`],
+      lines: [graph.fitted(view.model.layers[layer], stride), count === 1 ? "1 cell" : `${count} cells`],
       title: place,
     }));
     const cells = view.shown.cells.map((cell) => {

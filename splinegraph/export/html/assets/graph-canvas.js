@@ -263,5 +263,14 @@
   };
 
   /** Return a text cut to a number of characters. */
+  /** Return a text without its middle if it is broader than a width at 11 px. */
+  graph.fitted = function (text, width) {
+    let shown = text;
+    for (let n = text.length - 1; n > 2 && graph.textWidth(shown) > width; n--) {
+      shown = `${text.slice(0, Math.ceil(n / 2))}…${text.slice(text.length - Math.floor(n / 2))}`;
+    }
+    return shown;
+  };
+
   graph.short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 })();

@@ -13,6 +13,7 @@
   const FONT = 11;
   const LEGIBLE = 5;
   const ROUND = 12;
+  const STEP = 1.2;
 
   /**
    * Paint what of a scene is in a rectangle of the canvas.
@@ -45,7 +46,7 @@
     for (const node of near) if (node.box) paintBox(pen, node, frame, view.zoom, text);
     paintEdges(pen, scene, seen, frame, view.zoom);
     for (const node of near) if (!node.box && node.title === undefined) paintNode(pen, node, frame, view.zoom, text);
-    paintTitles(pen, scene.nodes, near, { ...frame, seen }, view.zoom);
+    paintTitles(pen, scene, frame, view.zoom);
   };
 
   function paintBox(pen, node, frame, zoom, text) {
@@ -144,31 +145,32 @@
     pen.closePath();
   }
 
-  function paintTitles(pen, nodes, near, frame, zoom) {
+  function paintTitles(pen, scene, frame, zoom) {
     const size = Math.max(FONT, (frame.title || 12) / zoom);
     pen.font = `${size}px system-ui, sans-serif`;
     pen.fillStyle = frame.theme.muted;
     pen.textAlign = "center";
     pen.textBaseline = "bottom";
-    const shown = new Set(graph.titled(nodes, size).map((node) => node.id));
-    for (const node of near) {
-      if (!shown.has(node.id)) continue;
-      // those at the sides stay whole
-      const half = broadest(node, size) / 2;
-      const x = Math.max(frame.seen.left + half, Math.min(frame.seen.right - half, node.x));
-      node.lines.forEach((line, i) => pen.fillText(line, x, node.y - (node.lines.length - 1 - i) * size * 1.2));
+    for (const { lines, x, y } of graph.titles(scene, size)) {
+      lines.forEach((line, i) => pen.fillText(line, x, y - (lines.length - 1 - i) * size * STEP));
     }
   }
 
-  const broadest = (node, size) => (Math.max(...node.lines.map(graph.textWidth)) * size) / FONT;
-
-  /** Return the titles that have room at a size of the font: all, or every second, third, ... */
-  graph.titled = function (nodes, size) {
-    const titles = nodes.filter((node) => node.title !== undefined);
-    const most = Math.max(0, ...titles.map((node) => broadest(node, size) / node.w));
-    // half of one more, since those at the sides move in
-    const every = most <= 0.95 ? 1 : Math.ceil(1.5 * most);
-    return titles.filter((node) => node.title % every === 0);
+  /** Return the titles that have room at a size of the font, all or every second, third, ..., and where they stand. */
+  graph.titles = function (scene, size) {
+    const titles = scene.nodes.filter((node) => node.title !== undefined);
+    if (!titles.length) return [];
+    const broad = (node) => (Math.max(...node.lines.map(graph.textWidth)) * size) / FONT;
+    const most = Math.max(...titles.map((node) => broad(node) / node.w));
+    const every = most <= 1 ? 1 : Math.ceil(1.5 * most); // half of one more, since the first and the last move in
+    const [first, last] = [titles[0], titles[titles.length - 1]];
+    const [left, right] = [first.x - first.w / 2, last.x + last.w / 2];
+    return titles
+      .filter((node) => node.title % every === 0)
+      .map((node) => {
+        const half = broad(node) / 2;
+        return { ...node, x: Math.max(left + half, Math.min(right - half, node.x)), broad: 2 * half };
+      });
   };
 
   function paintNode(pen, node, frame, zoom, text) {
@@ -252,12 +254,16 @@
    */
   graph.paintWhole = function (canvas, scene, theme, scale, marked) {
     const sides = graph.sides(scene);
-    const [w, h] = [sides.right - sides.left + 24, sides.bottom - sides.top + 24];
-    const zoom = Math.min(scale, 4000 / w, 4000 / h);
+    const w = sides.right - sides.left + 24;
+    const first = scene.nodes.find((node) => node.title !== undefined);
+    const broad = Math.min(scale, 4000 / w);
+    const title = Math.max(12, (w * broad) / 60); // legible where the picture is as wide as a page
+    if (first) sides.top = Math.min(sides.top, first.y - first.lines.length * STEP * Math.max(FONT, title / broad));
+    const h = sides.bottom - sides.top + 24;
+    const zoom = Math.min(broad, 4000 / h);
     canvas.width = Math.max(1, Math.round(w * zoom));
     canvas.height = Math.max(1, Math.round(h * zoom));
     const view = { zoom, x: (12 - sides.left) * zoom, y: (12 - sides.top) * zoom };
-    const title = Math.max(12, canvas.width / 60); // legible where the picture is as wide as a page
     const frame = { width: canvas.width, height: canvas.height, ratio: 1, theme, marked, title };
     graph.paint(canvas.getContext("2d"), scene, view, frame);
   };
