@@ -99,3 +99,13 @@ def test_ids_are_an_example_where_no_sample_is_asked_for(
     found = splinegraph(command, "words.py:Masked", "--data", "ids.npz", *box, "--json", "-")
     assert "error" not in found.stderr
     assert json.loads(found.stdout)["name"] == "Masked"
+
+
+def test_a_network_with_a_mask_is_bounded_at_one_example(splinegraph: Callable[..., Result], net: Any) -> None:
+    np.save("one.npy", np.array([[3, 0, 5, 7, 0]]))
+    found = splinegraph("lipschitz", "words.py:Masked", "--input", "one.npy", "--json", "-")
+    assert found.exit_code == 0, found.output
+    told = json.loads(found.stdout)
+    weights = net.head.weight / 5  # of each of the three tokens that the mask leaves
+    assert told["upper"] <= 1.01 * float(3**0.5 * torch.linalg.matrix_norm(weights, 2))
+    assert 0 < told["lower"] <= told["upper"]
