@@ -109,9 +109,7 @@ class Domain:
     names: tuple[str, ...] = field(default=())
 
 
-def domain_of(
-    asked: Mapping[str, Any], graph: SplineGraph, data: Samples, kinds: Sequence[str] = DOMAINS
-) -> Domain:
+def domain_of(asked: Mapping[str, Any], graph: SplineGraph, data: Samples, kinds: Sequence[str] = DOMAINS) -> Domain:
     """Return the domain that was asked for, one of some kinds; `data` is called where it names samples.
 
     Raises
