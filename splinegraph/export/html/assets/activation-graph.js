@@ -76,7 +76,7 @@ splinegraph.view("activation-graph", function (element, report, tools) {
 
   function scene(view, theme) {
     const { at, radius, columns, tallest } = view.placed;
-    const titles = columns.map(({ layer, x, count, stride }, place) => ({
+    const titles = columns.map(({ layer, x, count, stride }) => ({
       id: `layer ${layer}`,
       x,
       y: -tallest / 2 - 0.02 * tallest,
@@ -85,7 +85,7 @@ splinegraph.view("activation-graph", function (element, report, tools) {
       fill: theme.paper,
       rim: theme.paper,
       lines: [graph.fitted(view.model.layers[layer], stride), count === 1 ? "1 cell" : `${count} cells`],
-      title: place,
+      title: true,
     }));
     const cells = view.shown.cells.map((cell) => {
       const r = radius(cell);

@@ -262,7 +262,6 @@
     return widths.get(text);
   };
 
-  /** Return a text cut to a number of characters. */
   /** Return a text without its middle if it is broader than a width at 11 px. */
   graph.fitted = function (text, width) {
     let shown = text;
@@ -272,5 +271,6 @@
     return shown;
   };
 
+  /** Return a text cut to a number of characters. */
   graph.short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 })();

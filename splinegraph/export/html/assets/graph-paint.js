@@ -2,8 +2,8 @@
 /* Paints a scene on a canvas: boxes, edges, nodes, in this order. A scene is plain data:
  *   nodes: {id, x, y, w, h, fill, rim, lines, corners, box, dashed, double, pie, title}
  *     corners are those of a polygon in a unit box, "" for an ellipse; box marks an open module; pie is a list of
- *     [color, share]; title is the place in a row of texts of the same size at every zoom, of which so many are shown
- *     as have room
+ *     [color, share]; title marks texts in a row, of the same size at every zoom, of which so many are shown as have
+ *     room
  *   edges: {id, source, target, points, width, color}; color is the theme's for edges if there is none
  *   byId: nodes by id; arrows: whether edges have heads
  */
@@ -45,7 +45,7 @@
     const text = FONT * view.zoom >= LEGIBLE;
     for (const node of near) if (node.box) paintBox(pen, node, frame, view.zoom, text);
     paintEdges(pen, scene, seen, frame, view.zoom);
-    for (const node of near) if (!node.box && node.title === undefined) paintNode(pen, node, frame, view.zoom, text);
+    for (const node of near) if (!node.box && !node.title) paintNode(pen, node, frame, view.zoom, text);
     paintTitles(pen, scene, frame, view.zoom);
   };
 
@@ -158,7 +158,7 @@
 
   /** Return the titles that have room at a size of the font, all or every second, third, ..., and where they stand. */
   graph.titles = function (scene, size) {
-    const titles = scene.nodes.filter((node) => node.title !== undefined);
+    const titles = scene.nodes.filter((node) => node.title);
     if (!titles.length) return [];
     const broad = (node) => (Math.max(...node.lines.map(graph.textWidth)) * size) / FONT;
     const most = Math.max(...titles.map((node) => broad(node) / node.w));
@@ -166,10 +166,10 @@
     const [first, last] = [titles[0], titles[titles.length - 1]];
     const [left, right] = [first.x - first.w / 2, last.x + last.w / 2];
     return titles
-      .filter((node) => node.title % every === 0)
+      .filter((_, place) => place % every === 0)
       .map((node) => {
         const half = broad(node) / 2;
-        return { ...node, x: Math.max(left + half, Math.min(right - half, node.x)), broad: 2 * half };
+        return { ...node, x: Math.max(left + half, Math.min(right - half, node.x)) };
       });
   };
 
@@ -255,15 +255,16 @@
   graph.paintWhole = function (canvas, scene, theme, scale, marked) {
     const sides = graph.sides(scene);
     const w = sides.right - sides.left + 24;
-    const first = scene.nodes.find((node) => node.title !== undefined);
+    const first = scene.nodes.find((node) => node.title);
     const broad = Math.min(scale, 4000 / w);
-    const title = Math.max(12, (w * broad) / 60); // legible where the picture is as wide as a page
-    if (first) sides.top = Math.min(sides.top, first.y - first.lines.length * STEP * Math.max(FONT, title / broad));
+    const size = Math.max(FONT, 12 / broad, w / 60); // of titles, as below
+    if (first) sides.top = Math.min(sides.top, first.y - first.lines.length * STEP * size);
     const h = sides.bottom - sides.top + 24;
     const zoom = Math.min(broad, 4000 / h);
     canvas.width = Math.max(1, Math.round(w * zoom));
     canvas.height = Math.max(1, Math.round(h * zoom));
     const view = { zoom, x: (12 - sides.left) * zoom, y: (12 - sides.top) * zoom };
+    const title = Math.max(12, canvas.width / 60); // legible where the picture is as wide as a page
     const frame = { width: canvas.width, height: canvas.height, ratio: 1, theme, marked, title };
     graph.paint(canvas.getContext("2d"), scene, view, frame);
   };
